@@ -1,0 +1,77 @@
+//! The SignalR hub protocol without IO, and what contracts between hubs and clients are made of.
+//!
+//! An application's contract crate depends on this crate alone: no runtime, no sockets.
+//!
+//! ```
+//! use hub_core::{Result, Stream, Upload, contract};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Serialize, Deserialize)]
+//! pub struct Line { pub from: String, pub text: String }
+//!
+//! /// What a client may ask of the hub.
+//! #[contract]
+//! pub trait ChatHub {
+//!     async fn say(&self, room: &str, text: &str) -> Result<u64>;
+//!     async fn typing(&self, room: &str);
+//!     fn history(&self, room: &str, last: u32) -> impl Stream<Item = Result<Line>>;
+//!     async fn import(&self, room: &str, lines: Upload<Line>) -> Result<u64>;
+//! }
+//!
+//! /// What the hub may ask of a client. No arrow: a notice. An arrow: a question.
+//! #[contract]
+//! pub trait ChatClient {
+//!     async fn said(&self, room: &str, line: &Line);
+//!     async fn confirm(&self, question: &str) -> Result<bool>;
+//! }
+//! ```
+//!
+//! The hub implements `ChatHub` under `#[hub]` (crate `hub-server`) and calls its clients through the generated
+//! `ChatClientProxy`; the client implements `ChatClient` under `#[callbacks]` (crate `hub-client`) and calls the hub
+//! through `ChatHubProxy`. On the wire the methods are `Say`, `Typing`, `History`, ...
+//!
+//! # Layout
+//!
+//! For those who read the code, in this order:
+//! - [`message`]: the messages of the protocol;
+//! - [`framing`]: bytes to whole frames;
+//! - [`Codec`]: a frame to a message, its payloads left undecoded, and back;
+//! - [`handshake`]: the first message each way;
+//! - [`negotiate`]: what precedes a connection, over HTTP;
+//! - [`Args`]: arguments to typed values;
+//! - [`session`]: the state machine of a connection, for both ends;
+//! - [`dispatch`]: what the macros generate;
+//! - [`Outgoing`]: a message to many.
+//!
+//! Rules are cited by number (`P-INV-05`) from the project's wire checklist.
+
+mod args;
+mod caller;
+mod codec;
+mod contract;
+pub mod dispatch;
+mod error;
+pub mod framing;
+pub mod handshake;
+pub mod message;
+pub mod negotiate;
+mod outgoing;
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
+pub mod session;
+
+pub use futures_core::Stream;
+pub use hub_macros::contract;
+
+pub use self::args::{Args, ArgsError, Lend};
+pub use self::caller::{Caller, Identity};
+pub use self::codec::{Binary, Codec, MAX_DEPTH, Payload, TransferFormat};
+pub use self::contract::{
+    Answers, Argument, Arguments, IncomingUpload, Items, OutgoingUpload, Payloads, Proxy, Remote, Streams, Unbound,
+    Untyped, Upload,
+};
+pub use self::dispatch::{Callbacks, Dispatch};
+pub use self::error::{CallError, EncodeError, HubError, ProtocolError, Result, with_detail};
+pub use self::message::{ConnectionId, InvocationId};
+pub use self::outgoing::{Outgoing, with_outgoing};

@@ -1,0 +1,689 @@
+//! The connection state machine, the same for both ends, without IO and without a clock.
+
+mod in_flight;
+mod keep_alive;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+
+pub use self::in_flight::{CallKey, Wants};
+use self::in_flight::Served;
+use self::keep_alive::{Due, KeepAlive};
+use crate::args::Args;
+use crate::codec::{Codec, Payload, TransferFormat};
+use crate::error::{ProtocolError, with_detail};
+use crate::framing::{Delimiter, Incoming};
+use crate::handshake::{HandshakeError, HandshakeRequest, HandshakeResponse};
+use crate::message::{Headers, Invocation, InvocationId, Message, Outcome, Target};
+
+/// How much input may wait before the transport should stop reading, in bytes (P-LIM-11).
+const INPUT_WINDOW: usize = 64 * 1024;
+
+/// Which end of the connection this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Answers the handshake.
+    Server,
+    /// Asks for it.
+    Client,
+}
+
+/// What a session is allowed, shared by all connections of a hub.
+#[derive(Debug, Clone)]
+pub struct SessionOptions {
+    /// The largest message that is accepted, in bytes with its separator or length prefix (P-LIM-01).
+    pub receive_limit: usize,
+    /// How often a ping is sent; `None` for transports that need none (P-LIM-03).
+    pub keep_alive: Option<Duration>,
+    /// How long the peer may be silent (P-LIM-04, P-LIM-05).
+    pub peer_timeout: Duration,
+    /// How long the handshake may take (P-LIM-02).
+    pub handshake_timeout: Duration,
+    /// How many plain calls of the peer run at once (P-LIM-07).
+    pub parallel_calls: usize,
+    /// How many calls of any kind the peer may have open: streams, uploads, and calls that wait for its own answer.
+    pub open_calls: usize,
+    /// Whether error texts explain themselves to the peer (P-LIM-08).
+    pub detailed_errors: bool,
+    /// The protocols that may be chosen (P-LIM-19).
+    pub codecs: Vec<Codec>,
+}
+
+impl Default for SessionOptions {
+    fn default() -> Self {
+        Self {
+            receive_limit: 32 * 1024,
+            keep_alive: Some(Duration::from_secs(15)),
+            peer_timeout: Duration::from_secs(30),
+            handshake_timeout: Duration::from_secs(15),
+            parallel_calls: 1,
+            open_calls: 1000,
+            detailed_errors: false,
+            codecs: Codec::ALL.to_vec(),
+        }
+    }
+}
+
+/// What a session asks its driver to do, in the order in which the messages came.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Output {
+    /// The handshake succeeded: the connection speaks this protocol.
+    Opened(Codec),
+    /// The peer calls a method. Every call is ended by [`Session::answer`], also one that wants no answer.
+    Call(IncomingCall),
+    /// The peer wants no more of a call, which is still to be answered (P-CAN-02).
+    Cancelled(CallKey),
+    /// An item of an upload (P-UP-02).
+    UploadItem {
+        /// The call that the upload belongs to.
+        call: CallKey,
+        /// Which of its uploads, from 0.
+        upload: usize,
+        /// The item.
+        item: Payload,
+    },
+    /// The end of an upload.
+    UploadEnd {
+        /// The call that the upload belongs to.
+        call: CallKey,
+        /// Which of its uploads, from 0.
+        upload: usize,
+        /// The text of the error with which the peer ended it.
+        error: Option<String>,
+    },
+    /// An item of a stream that was asked for here.
+    Item {
+        /// The call.
+        id: InvocationId,
+        /// The item.
+        item: Payload,
+    },
+    /// The end of a call that was made here. Each call has one, unless the session ends before.
+    Answered {
+        /// The call.
+        id: InvocationId,
+        /// How it ended.
+        outcome: Outcome,
+    },
+    /// A Completion that answers nothing here: late, or meant for somebody else (P-CR-03, P-CR-12).
+    UnknownCompletion(InvocationId),
+    /// Something that does no harm and nothing: for the log (P-INV-17, P-UP-05, P-CAN-03).
+    Ignored(Ignored),
+    /// The session is over. It is the last output; what is left to write is written, then the transport ends.
+    Closed(Ending),
+}
+
+/// A call of the peer's.
+#[derive(Debug)]
+pub struct IncomingCall {
+    /// Names the call until it is answered.
+    pub key: CallKey,
+    /// The method.
+    pub target: Target,
+    /// The arguments, undecoded.
+    pub arguments: Args,
+    /// What the peer waits for.
+    pub wants: Wants,
+    /// How many streams the peer sends along.
+    pub uploads: usize,
+    /// Text pairs beside the call.
+    pub headers: Headers,
+}
+
+/// A message that was passed over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Ignored {
+    /// An item or end of a stream that is unknown, or known no more.
+    StreamItem(InvocationId),
+    /// The cancellation of a call that is unknown, or over.
+    Cancellation(InvocationId),
+    /// A call that names an upload which is open already (P-UP-11).
+    UploadReused(InvocationId),
+    /// A stream invocation to a client, which cannot stream to its server.
+    StreamInvocation(Target),
+}
+
+/// Why a session is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Ending {
+    /// The server refused the handshake, in the session of the server.
+    HandshakeFailed(HandshakeError),
+    /// The server refused the handshake, in the session of the client.
+    HandshakeRefused(String),
+    /// The peer closed the connection by a message.
+    PeerClosed {
+        /// With this error.
+        error: Option<String>,
+        /// And lets the client connect again by itself (P-CLS-08).
+        allow_reconnect: bool,
+    },
+    /// The transport ended without a Close message.
+    TransportEnded,
+    /// The peer broke the protocol.
+    Protocol(ProtocolError),
+    /// The peer was silent for too long (P-PING-07, P-PING-10).
+    TimedOut,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Handshake,
+    Open,
+    Closed,
+}
+
+/// One end of a connection.
+///
+/// Methods come in four families:
+/// - `handle_*`: something happened: bytes came, time passed, the transport ended;
+/// - plain verbs: what the application wants: [`send`](Self::send), [`invoke`](Self::invoke), [`answer`](Self::answer),
+///   [`item`](Self::item), [`cancel`](Self::cancel), [`close`](Self::close);
+/// - `poll_*`: what must be done. After any call of the other families, call [`poll_output`](Self::poll_output) until it
+///   gives nothing, then [`poll_write`](Self::poll_write), then [`poll_timeout`](Self::poll_timeout) for when to come
+///   back. Messages are decoded as outputs are taken: a driver that is busy leaves them, and stops reading when
+///   [`wants_input`](Self::wants_input) says so;
+/// - the rest only tells.
+#[derive(Debug)]
+pub struct Session {
+    role: Role,
+    phase: Phase,
+    binary_transport: bool,
+    options: Arc<SessionOptions>,
+    codec: Option<Codec>,
+    incoming: Incoming,
+    /// A plain call that waits for a slot, and everything waits behind it (P-INV-20).
+    parked: Option<Box<Invocation>>,
+    ending: Option<Ending>,
+    out: BytesMut,
+    writes: VecDeque<Bytes>,
+    writes_len: usize,
+    served: Served,
+    /// The calls made here, and whether they stream.
+    asked: HashMap<InvocationId, bool>,
+    last_id: u64,
+    keep_alive: KeepAlive,
+    now: Instant,
+}
+
+impl Session {
+    /// The server's end. `transfer_format` is what the transport can carry.
+    pub fn server(options: Arc<SessionOptions>, transfer_format: TransferFormat, now: Instant) -> Self {
+        Self::new(Role::Server, options, transfer_format, now)
+    }
+
+    /// The client's end, which asks for `codec` at once.
+    pub fn client(options: Arc<SessionOptions>, codec: Codec, now: Instant) -> Self {
+        let mut session = Self::new(Role::Client, options, codec.transfer_format(), now);
+        session.codec = Some(codec);
+        HandshakeRequest::write(codec, 1, &mut session.out);
+        session
+    }
+
+    fn new(role: Role, options: Arc<SessionOptions>, transfer_format: TransferFormat, now: Instant) -> Self {
+        Self {
+            role,
+            phase: Phase::Handshake,
+            binary_transport: transfer_format == TransferFormat::Binary,
+            codec: None,
+            incoming: Incoming::default(),
+            parked: None,
+            ending: None,
+            out: BytesMut::new(),
+            writes: VecDeque::new(),
+            writes_len: 0,
+            served: Served::default(),
+            asked: HashMap::new(),
+            last_id: 0,
+            keep_alive: KeepAlive::new(role, &options, now),
+            options,
+            now,
+        }
+    }
+
+    // What happened.
+
+    /// The transport brought bytes, cut anywhere.
+    pub fn handle_bytes(&mut self, now: Instant, bytes: Bytes) {
+        self.now = now;
+        if self.phase != Phase::Closed {
+            self.incoming.push(bytes);
+        }
+    }
+
+    /// Time has passed. Call it when [`poll_timeout`](Self::poll_timeout) is reached; calling it early does nothing.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.now = now;
+        let input_waits = self.input_waits();
+        while let Some(due) = self.keep_alive.take_due(&self.options, input_waits, now) {
+            match due {
+                Due::Handshake => self.fail_handshake(HandshakeError::Canceled),
+                Due::Ping => self.write(&Message::Ping),
+                Due::PeerTimeout => {
+                    if self.role == Role::Server {
+                        let reason = "Client hasn't sent a message/ping within the configured ClientTimeoutInterval.";
+                        self.close_with_error("OperationCanceledException", reason);
+                    }
+                    self.end(Ending::TimedOut);
+                }
+            }
+        }
+    }
+
+    /// The transport ended: no more bytes come. Take all outputs before.
+    pub fn handle_end(&mut self, now: Instant) {
+        self.now = now;
+        match self.phase {
+            Phase::Open if !self.incoming.is_empty() && self.parked.is_none() => self.fail(ProtocolError::Truncated),
+            Phase::Closed => {}
+            // A handshake that never came gets no answer (P-HS-13).
+            _ => self.end(Ending::TransportEnded),
+        }
+    }
+
+    /// The peer broke a rule that only the driver can see.
+    pub fn fail(&mut self, error: ProtocolError) {
+        match (self.phase, self.role) {
+            (Phase::Closed, _) => return,
+            (Phase::Handshake, Role::Server) => {
+                let error = match error {
+                    ProtocolError::TooLarge(_) => HandshakeError::Canceled,
+                    other => HandshakeError::Malformed(other.to_string()),
+                };
+                self.fail_handshake(error);
+                return;
+            }
+            (Phase::Open, Role::Server) => self.close_with_error(error.kind(), &error.to_string()),
+            (_, Role::Client) => {}
+        }
+        self.end(Ending::Protocol(error));
+    }
+
+    // What the application wants.
+
+    /// Sends a message that is encoded already, framing included, and shared with other connections.
+    pub fn send(&mut self, framed: Bytes) {
+        if self.phase == Phase::Open {
+            if !self.out.is_empty() {
+                let bytes = self.take_out();
+                self.queue(bytes);
+            }
+            self.queue(framed);
+            self.keep_alive.sent(&self.options, self.now);
+        }
+    }
+
+    /// An id for a call or upload of this end: a client's counter serves both (P-INV-16).
+    pub fn next_id(&mut self) -> InvocationId {
+        self.last_id += 1;
+        InvocationId::from(self.last_id.to_string())
+    }
+
+    /// Calls a method of the peer. With an id in the invocation its end comes as [`Output::Answered`], once.
+    pub fn invoke(&mut self, invocation: Invocation, streaming: bool) {
+        if self.phase != Phase::Open {
+            return;
+        }
+        if let Some(id) = &invocation.id {
+            self.asked.insert(id.clone(), streaming);
+        }
+        self.write(&if streaming { Message::StreamInvocation(invocation) } else { Message::Invocation(invocation) });
+    }
+
+    /// Wants no more of a call made here. Its end may still come, and is then unknown.
+    pub fn cancel(&mut self, id: &InvocationId) {
+        if self.asked.remove(id) == Some(true) {
+            self.write(&Message::CancelInvocation { id: id.clone() });
+        }
+    }
+
+    /// Sends an item of an upload that [`invoke`](Self::invoke) announced.
+    pub fn upload_item(&mut self, id: &InvocationId, item: Payload) {
+        self.write(&Message::StreamItem { id: id.clone(), item });
+    }
+
+    /// Ends an upload (P-UP-02).
+    pub fn upload_end(&mut self, id: &InvocationId, error: Option<String>) {
+        let outcome = error.map_or(Outcome::Void, Outcome::Error);
+        self.write(&Message::Completion { id: id.clone(), outcome });
+    }
+
+    /// Sends an item of a stream that the peer asked for.
+    pub fn item(&mut self, call: CallKey, item: Payload) {
+        let id = self.served.get(call).filter(|serving| serving.wants == Wants::Stream);
+        if let Some(id) = id.and_then(|serving| serving.id.clone()) {
+            self.write(&Message::StreamItem { id, item });
+        }
+    }
+
+    /// Ends a call of the peer's, with its one Completion if it wants one. Ending it again does nothing.
+    pub fn answer(&mut self, call: CallKey, outcome: Outcome) {
+        if let Some(serving) = self.served.finish(call)
+            && let (Some(id), true) = (serving.id, serving.wants != Wants::Nothing)
+        {
+            self.write(&Message::Completion { id, outcome });
+        }
+    }
+
+    /// Lets the next plain call begin although this one waits: it asked the peer something (P-CR-10).
+    pub fn release_slot(&mut self, call: CallKey) {
+        self.served.release_slot(call);
+    }
+
+    /// Ends the session by a Close message. There is no [`Output::Closed`]: the caller knows.
+    pub fn close(&mut self, error: Option<String>, allow_reconnect: bool) {
+        match self.phase {
+            Phase::Open => self.write(&Message::Close { error, allow_reconnect }),
+            Phase::Handshake if self.role == Role::Server => {
+                HandshakeResponse::write(Some(&HandshakeError::Canceled.wire_text(false)), &mut self.out);
+            }
+            _ => {}
+        }
+        self.shut();
+    }
+
+    // What must be done.
+
+    /// The next thing to do, if any.
+    pub fn poll_output(&mut self, now: Instant) -> Option<Output> {
+        self.now = now;
+        loop {
+            if let Some(ending) = self.ending.take() {
+                return Some(Output::Closed(ending));
+            }
+            match self.phase {
+                Phase::Closed => return None,
+                Phase::Handshake => {
+                    if !self.handshake() {
+                        // Failed, or in need of more bytes.
+                        return self.ending.take().map(Output::Closed);
+                    }
+                    return self.codec.map(Output::Opened);
+                }
+                Phase::Open => {
+                    if let Some(parked) = self.parked.take() {
+                        if !self.has_slot() {
+                            self.parked = Some(parked);
+                            return None;
+                        }
+                        if let Some(output) = self.begin(*parked, Wants::Answer) {
+                            return Some(output);
+                        }
+                        continue;
+                    }
+                    match self.next_message() {
+                        Ok(Some(message)) => {
+                            if let Some(output) = self.handle_message(message) {
+                                return Some(output);
+                            }
+                            if self.parked.is_some() {
+                                return None;
+                            }
+                        }
+                        Ok(None) => return None,
+                        Err(error) => self.fail(error),
+                    }
+                }
+            }
+        }
+    }
+
+    /// The next bytes to write: whole messages, so that each may be a WebSocket message of its own (P-FRM-05).
+    pub fn poll_write(&mut self) -> Option<Bytes> {
+        if let Some(bytes) = self.writes.pop_front() {
+            self.writes_len -= bytes.len();
+            return Some(bytes);
+        }
+        (!self.out.is_empty()).then(|| self.take_out())
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called, unless something else happens before.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.keep_alive.next(&self.options, self.input_waits())
+    }
+
+    // What else there is to know.
+
+    /// Whether the transport should go on reading.
+    pub fn wants_input(&self) -> bool {
+        self.incoming.len() < INPUT_WINDOW
+    }
+
+    /// How many bytes wait to be written.
+    pub fn output_len(&self) -> usize {
+        self.writes_len + self.out.len()
+    }
+
+    /// Whether a call waits for a slot, and everything that came after it too (P-INV-20).
+    pub fn is_parked(&self) -> bool {
+        self.parked.is_some()
+    }
+
+    /// Whether the session is over.
+    pub fn is_closed(&self) -> bool {
+        self.phase == Phase::Closed
+    }
+
+    /// The protocol, once the handshake has chosen it.
+    pub fn codec(&self) -> Option<Codec> {
+        self.codec
+    }
+
+    /// The calls of the peer's that are not answered yet.
+    pub fn open_calls(&self) -> impl Iterator<Item = CallKey> {
+        self.served.keys()
+    }
+
+    // Handshake.
+
+    /// Whether the handshake is done.
+    fn handshake(&mut self) -> bool {
+        let limit = if self.role == Role::Server { self.options.receive_limit } else { usize::MAX };
+        let text = match self.incoming.next_frame(Delimiter::Separator, limit) {
+            Ok(Some(text)) => text,
+            Ok(None) => return false,
+            Err(error) => {
+                self.fail(error);
+                return false;
+            }
+        };
+        if self.role == Role::Server {
+            let resolved = HandshakeRequest::parse(&text)
+                .and_then(|request| request.resolve(&self.options.codecs, self.binary_transport));
+            match resolved {
+                Ok(codec) => self.codec = Some(codec),
+                Err(error) => {
+                    self.fail_handshake(error);
+                    return false;
+                }
+            }
+            HandshakeResponse::write(None, &mut self.out);
+        } else {
+            match HandshakeResponse::parse(&text) {
+                Ok(HandshakeResponse { error: None }) => {}
+                Ok(HandshakeResponse { error: Some(error) }) => {
+                    self.end(Ending::HandshakeRefused(error));
+                    return false;
+                }
+                Err(error) => {
+                    self.end(Ending::Protocol(error));
+                    return false;
+                }
+            }
+        }
+        self.phase = Phase::Open;
+        self.keep_alive.opened(&self.options, self.now);
+        if self.role == Role::Client && self.options.keep_alive.is_some() {
+            // It arms the server's timeout (P-HS-19).
+            self.write(&Message::Ping);
+        }
+        true
+    }
+
+    fn fail_handshake(&mut self, error: HandshakeError) {
+        if self.role == Role::Server {
+            HandshakeResponse::write(Some(&error.wire_text(self.options.detailed_errors)), &mut self.out);
+            // The protocol is not agreed: the answer is text (P-HS-16).
+            self.codec = None;
+        }
+        self.end(Ending::HandshakeFailed(error));
+    }
+
+    // Messages.
+
+    fn next_message(&mut self) -> Result<Option<Message>, ProtocolError> {
+        let Some(codec) = self.codec else { return Ok(None) };
+        while let Some(frame) = self.incoming.next_frame(codec.into(), self.options.receive_limit)? {
+            self.keep_alive.received(self.now);
+            if let Some(message) = codec.decode(&frame)? {
+                return Ok(Some(message));
+            }
+        }
+        Ok(None)
+    }
+
+    fn handle_message(&mut self, message: Message) -> Option<Output> {
+        match message {
+            Message::Invocation(invocation) => {
+                if invocation.streams.is_empty() && !self.has_slot() {
+                    self.parked = Some(Box::new(invocation));
+                    return None;
+                }
+                self.begin(invocation, Wants::Answer)
+            }
+            Message::StreamInvocation(invocation) if self.role == Role::Client => {
+                Some(Output::Ignored(Ignored::StreamInvocation(invocation.target)))
+            }
+            Message::StreamInvocation(invocation) => self.begin(invocation, Wants::Stream),
+            Message::StreamItem { id, item } => Some(match self.served.upload(&id) {
+                Some((call, upload)) => Output::UploadItem { call, upload, item },
+                None => match self.asked.get(&id) {
+                    Some(true) => Output::Item { id, item },
+                    Some(false) => {
+                        // A call that was not made for a stream fails (P-INV-18).
+                        self.asked.remove(&id);
+                        Output::Answered { id, outcome: Outcome::Error("Unexpected message type: 2".to_owned()) }
+                    }
+                    None => Output::Ignored(Ignored::StreamItem(id)),
+                },
+            }),
+            Message::Completion { id, outcome } => Some(match self.served.end_upload(&id) {
+                Some((call, upload)) => {
+                    let error = if let Outcome::Error(error) = outcome { Some(error) } else { None };
+                    Output::UploadEnd { call, upload, error }
+                }
+                None if self.asked.remove(&id).is_some() => Output::Answered { id, outcome },
+                None => Output::UnknownCompletion(id),
+            }),
+            Message::CancelInvocation { id } => Some(match self.served.find(&id) {
+                Some(call) => Output::Cancelled(call),
+                None => Output::Ignored(Ignored::Cancellation(id)),
+            }),
+            Message::Ping => {
+                self.keep_alive.received_ping();
+                None
+            }
+            Message::Close { error, allow_reconnect } => {
+                if self.role == Role::Server {
+                    // The reference answers a client's Close with its own (P-CLS-03).
+                    self.write(&Message::Close { error: None, allow_reconnect: false });
+                }
+                self.end(Ending::PeerClosed { error, allow_reconnect });
+                None
+            }
+            // They mean nothing without stateful reconnect (P-SR-25).
+            Message::Ack { .. } | Message::Sequence { .. } => None,
+        }
+    }
+
+    fn has_slot(&self) -> bool {
+        self.served.slots_taken() < self.options.parallel_calls
+    }
+
+    fn begin(&mut self, invocation: Invocation, wants: Wants) -> Option<Output> {
+        let Invocation { headers, id, target, arguments, streams } = invocation;
+        let wants = if id.is_none() { Wants::Nothing } else { wants };
+        let refusal = match &id {
+            Some(id) if wants == Wants::Stream && self.served.has_stream(id) => {
+                Some(format!("Invocation ID '{id}' is already in use."))
+            }
+            _ if self.served.len() >= self.options.open_calls => Some(format!(
+                "Failed to invoke '{target}' due to an error on the server. HubException: The connection has {} calls \
+                 open, which is the most that are allowed.",
+                self.options.open_calls
+            )),
+            _ => None,
+        };
+        if let Some(error) = refusal {
+            if let Some(id) = id {
+                self.write(&Message::Completion { id, outcome: Outcome::Error(error) });
+            }
+            return None;
+        }
+        if let Some(reused) = streams.iter().find(|stream| self.served.has_upload(stream)) {
+            let ignored = Ignored::UploadReused(reused.clone());
+            if let Some(id) = id {
+                let error = format!("Stream ID '{reused}' is already in use.");
+                self.write(&Message::Completion { id, outcome: Outcome::Error(error) });
+            }
+            return Some(Output::Ignored(ignored));
+        }
+        let uploads = streams.len();
+        let key = self.served.begin(id, wants, streams);
+        Some(Output::Call(IncomingCall { key, target, arguments, wants, uploads, headers }))
+    }
+
+    // Writing and ending.
+
+    fn write(&mut self, message: &Message) {
+        if let (Some(codec), Phase::Open) = (self.codec, self.phase) {
+            codec.encode(message, &mut self.out);
+            self.keep_alive.sent(&self.options, self.now);
+        }
+    }
+
+    fn queue(&mut self, bytes: Bytes) {
+        self.writes_len += bytes.len();
+        self.writes.push_back(bytes);
+    }
+
+    fn take_out(&mut self) -> Bytes {
+        let bytes = self.out.split().freeze();
+        // The buffer is used again once its bytes are written, unless it has grown large.
+        if self.out.capacity() > 4096 || bytes.len() > 4096 {
+            self.out = BytesMut::new();
+        }
+        bytes
+    }
+
+    fn close_with_error(&mut self, kind: &str, reason: &str) {
+        let head = "Connection closed with an error.";
+        let error = if self.options.detailed_errors { with_detail(head, kind, reason) } else { head.to_owned() };
+        self.write(&Message::Close { error: Some(error), allow_reconnect: true });
+    }
+
+    fn end(&mut self, ending: Ending) {
+        if self.phase != Phase::Closed {
+            self.ending = Some(ending);
+            self.shut();
+        }
+    }
+
+    fn shut(&mut self) {
+        self.phase = Phase::Closed;
+        self.incoming = Incoming::default();
+        self.parked = None;
+        self.keep_alive.closed();
+    }
+
+    fn input_waits(&self) -> bool {
+        self.parked.is_some() || !self.incoming.is_empty()
+    }
+}

@@ -1,0 +1,470 @@
+//! The driver of one connection: the only task that touches its socket, its session and its calls.
+
+use std::collections::{HashMap, VecDeque};
+use std::future::poll_fn;
+use std::panic::AssertUnwindSafe;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant, SystemTime};
+
+use futures_channel::oneshot;
+use futures_util::FutureExt;
+use futures_util::future::join3;
+use hub_core::dispatch::{BoxFuture, Kind};
+use hub_core::message::Outcome;
+use hub_core::session::{Ending, IncomingCall, Output, Session};
+use hub_core::{Codec, HubError, Identity, InvocationId, ProtocolError, TransferFormat};
+use tokio::time::Sleep;
+
+use crate::calls::{Calls, Ended, Finished};
+use crate::context::DisconnectReason;
+use crate::dispatcher::{Begun, Service, panic_message, unexpected};
+use crate::events;
+use crate::hub::HubState;
+use crate::outbox::{Command, End};
+use crate::peer::Peer;
+use crate::request::Request;
+use crate::shutdown::Open;
+use crate::tokens::Attached;
+use crate::transport::{Lost, Received, Transport};
+
+/// What a connection is opened with.
+pub(crate) struct Opening {
+    pub(crate) attached: Attached,
+    pub(crate) identity: Identity,
+    pub(crate) request: Request,
+}
+
+/// How much is collected before it is written.
+const WRITE_BATCH: usize = 64 * 1024;
+
+/// Serves a connection from its handshake to its end.
+pub(crate) async fn serve<T: Transport>(transport: T, hub: Arc<HubState>, service: Arc<dyn Service>, opening: Opening) {
+    let _open = Open::new(&hub);
+    let mut driver = Driver::new(transport, hub, service, opening);
+    let reason = {
+        let mut timer = pin!(tokio::time::sleep(Duration::ZERO));
+        poll_fn(|cx| driver.poll(cx, timer.as_mut())).await
+    };
+    driver.finish(reason).await;
+}
+
+struct Driver<T> {
+    transport: T,
+    session: Session,
+    hub: Arc<HubState>,
+    service: Arc<dyn Service>,
+    attached: Attached,
+    /// Until the handshake is done.
+    opening: Option<(Identity, Request)>,
+    /// From then on.
+    peer: Option<Arc<Peer>>,
+    /// The connected hook: no message is taken before it has returned (P-HS-15).
+    hook: Option<BoxFuture<Result<(), HubError>>>,
+    /// Whether it has, so that the disconnected hook runs in the end (P-CLS-04).
+    was_connected: bool,
+    calls: Calls,
+    questions: HashMap<InvocationId, oneshot::Sender<Outcome>>,
+    commands: VecDeque<Command>,
+    /// Messages and bytes that the session took from the outbox, and the socket has not taken yet.
+    moved: (usize, usize),
+    /// Since when the socket takes nothing.
+    blocked: Option<Instant>,
+    expires: Option<Instant>,
+    /// The server stops: calls that run are finished, none begins.
+    stopping: bool,
+    /// Why the client is gone, while what it sent before is still served.
+    gone: Option<DisconnectReason>,
+    reason: Option<DisconnectReason>,
+}
+
+impl<T: Transport> Driver<T> {
+    fn new(transport: T, hub: Arc<HubState>, service: Arc<dyn Service>, opening: Opening) -> Self {
+        let Opening { attached, identity, request } = opening;
+        let expires = identity.expires_at().filter(|_| hub.options().close_on_authentication_expiration);
+        Self {
+            session: Session::server(Arc::clone(hub.session_options()), T::FORMAT, now()),
+            transport,
+            expires: expires.map(|at| now() + at.duration_since(SystemTime::now()).unwrap_or_default()),
+            hub,
+            service,
+            attached,
+            opening: Some((identity, request)),
+            peer: None,
+            hook: None,
+            was_connected: false,
+            calls: Calls::default(),
+            questions: HashMap::new(),
+            commands: VecDeque::new(),
+            moved: (0, 0),
+            blocked: None,
+            stopping: false,
+            gone: None,
+            reason: None,
+        }
+    }
+
+    /// Does all that can be done now. What is ready is taken in before anything is written, so that everything for the
+    /// socket leaves in one write.
+    fn poll(&mut self, cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>) -> Poll<DisconnectReason> {
+        let now = now();
+        if timer.as_mut().poll(cx).is_ready() {
+            self.handle_timeout(now);
+        }
+        loop {
+            let progress = self.poll_receive(cx, now)
+                | self.poll_hook(cx)
+                | self.poll_session(cx, now)
+                | self.poll_calls(cx)
+                | self.poll_commands(cx);
+            if progress && self.session.output_len() < WRITE_BATCH {
+                continue;
+            }
+            self.poll_write(cx, now);
+            if !progress || self.blocked.is_some() {
+                break;
+            }
+        }
+        if self.session.is_closed() && self.session.output_len() == 0 && self.blocked.is_none() {
+            return Poll::Ready(self.reason.take().unwrap_or(DisconnectReason::Lost));
+        }
+        self.set_timer(cx, timer);
+        Poll::Pending
+    }
+
+    fn poll_receive(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        if self.gone.is_some() || self.blocked.is_some() || self.session.is_closed() || !self.session.wants_input() {
+            return false;
+        }
+        let Poll::Ready(received) = self.transport.poll_receive(cx) else { return false };
+        match received {
+            Received::Bytes(bytes) => self.session.handle_bytes(now, bytes),
+            Received::End { closed: true } => self.gone = Some(DisconnectReason::ClosedByClient),
+            Received::End { closed: false } => self.gone = Some(DisconnectReason::Lost),
+            Received::TooLarge => self.session.fail(ProtocolError::TooLarge(self.hub.session_options().receive_limit)),
+            Received::Failed(why) => self.session.fail(ProtocolError::Transport(why)),
+        }
+        true
+    }
+
+    fn poll_hook(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(Poll::Ready(returned)) = self.hook.as_mut().map(|hook| hook.as_mut().poll(cx)) else { return false };
+        self.hook = None;
+        match returned {
+            Ok(()) => self.was_connected = true,
+            Err(error) => {
+                events::hook_failed(self.hub.name(), &self.attached.id, "connected", &error);
+                let detailed = self.hub.options().enable_detailed_errors;
+                self.take_commands(cx);
+                self.session.close(Some(error.wire_text("Connection closed with an error.", detailed)), false);
+            }
+        }
+        true
+    }
+
+    /// Takes what the client sent, unless the client has to wait: for the connected hook, for a place in an upload, or
+    /// until it reads what was written to it.
+    fn poll_session(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let mut progress = false;
+        while self.hook.is_none()
+            && self.blocked.is_none()
+            && self.session.output_len() < WRITE_BATCH
+            && !self.calls.poll_stalled(cx)
+        {
+            match self.session.poll_output(now) {
+                Some(output) => self.handle_output(cx, output),
+                // All that a client sent is served before it counts as gone.
+                None if self.gone.is_some() && !self.session.is_parked() && !self.session.is_closed() => {
+                    self.session.handle_end(now);
+                }
+                None => break,
+            }
+            progress = true;
+        }
+        progress
+    }
+
+    fn handle_output(&mut self, cx: &mut Context<'_>, output: Output) {
+        match output {
+            Output::Opened(codec) => self.open(codec),
+            Output::Call(call) => self.begin(cx, call),
+            Output::Cancelled(call) => self.calls.cancel(call),
+            Output::UploadItem { call, upload, item } => self.calls.upload_item(cx, call, upload, item),
+            Output::UploadEnd { call, upload, error } => self.calls.end_upload(call, upload, error),
+            Output::Answered { id, outcome } => {
+                self.hub.questions.remove(&id);
+                if let Some(question) = self.questions.remove(&id) {
+                    // Whoever asked may have gone.
+                    let _ = question.send(outcome);
+                }
+            }
+            Output::UnknownCompletion(id) if self.hub.questions.contains_key(&id) => {
+                let connection = self.attached.id.to_string();
+                self.session.fail(ProtocolError::AnswerOfAnother { connection, invocation: id.to_string() });
+            }
+            Output::UnknownCompletion(id) => events::unknown_completion(self.hub.name(), &self.attached.id, &id),
+            Output::Ignored(what) => events::ignored(self.hub.name(), &self.attached.id, &what),
+            Output::Closed(ending) => self.handle_ending(ending),
+            // Streams are asked for by clients only.
+            _ => {}
+        }
+    }
+
+    fn open(&mut self, codec: Codec) {
+        let Some((identity, request)) = self.opening.take() else { return };
+        events::connected(self.hub.name(), &self.attached.id, codec.name(), identity.user_id());
+        let peer = Arc::new(Peer::new(Arc::clone(&self.hub), self.attached.id.clone(), codec, identity, request));
+        self.hub.registry.add(&peer);
+        if self.hub.shutdown.has_begun() {
+            peer.end(End::Shutdown);
+        }
+        let service = Arc::clone(&self.service);
+        let opened = Arc::clone(&peer);
+        self.peer = Some(peer);
+        self.hook = Some(contain(async move { service.connected(&opened).await }));
+    }
+
+    fn begin(&mut self, cx: &mut Context<'_>, call: IncomingCall) {
+        let Some(peer) = &self.peer else { return };
+        let (key, target) = (call.key, call.target.clone());
+        if self.stopping {
+            let head = format!("Failed to invoke '{target}' due to an error on the server.");
+            let text = HubError::public("The server is shutting down.").wire_text(&head, false);
+            self.session.answer(key, Outcome::Error(text));
+            return;
+        }
+        match self.service.start(peer, call) {
+            Begun::Refused(text) => self.session.answer(key, Outcome::Error(text)),
+            Begun::Running { future, kind, uploads } => {
+                if let Some(finished) = self.calls.begin(cx, key, target, kind, future, uploads) {
+                    self.answer(cx, finished);
+                }
+            }
+        }
+    }
+
+    fn poll_calls(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut progress = false;
+        while let Some(finished) = self.calls.poll_finished(cx) {
+            self.answer(cx, finished);
+            progress = true;
+        }
+        if self.stopping && self.calls.is_empty() && !self.session.is_closed() {
+            self.session.close(None, true);
+        }
+        progress
+    }
+
+    fn answer(&mut self, cx: &mut Context<'_>, finished: Finished) {
+        let Finished { key, target, kind, ended } = finished;
+        // What the method sent to its caller comes before its answer (P-LT-16).
+        self.take_commands(cx);
+        let (hub, connection) = (self.hub.name(), &self.attached.id);
+        let head = || match kind {
+            Kind::Answer => unexpected(&target),
+            Kind::Stream => "An error occurred on the server while streaming results.".to_owned(),
+        };
+        let outcome = match (ended, kind) {
+            (Ended::Returned(result), Kind::Answer) => Outcome::Value(result),
+            (Ended::Returned(_) | Ended::Cancelled, Kind::Stream) => Outcome::Void,
+            (Ended::Cancelled, Kind::Answer) => Outcome::Error("The invocation was canceled by the client.".to_owned()),
+            (Ended::Failed(error), _) => {
+                events::method_failed(hub, connection, &target, &error);
+                Outcome::Error(error.wire_text(&head(), self.hub.options().enable_detailed_errors))
+            }
+            (Ended::Panicked(message), _) => {
+                events::method_panicked(hub, connection, &target, &message);
+                Outcome::Error(head())
+            }
+        };
+        self.session.answer(key, outcome);
+    }
+
+    fn poll_commands(&mut self, cx: &mut Context<'_>) -> bool {
+        let progress = self.take_commands(cx);
+        self.commands.is_empty() && progress
+    }
+
+    /// Moves what others want to send into the session.
+    fn take_commands(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(peer) = &self.peer else { return false };
+        let end = peer.outbox().poll_take(cx, self.blocked.is_some(), &mut self.commands);
+        let progress = end.is_some() || !self.commands.is_empty();
+        for command in self.commands.drain(..) {
+            match command {
+                Command::Send(message) => {
+                    self.moved = (self.moved.0 + 1, self.moved.1 + message.len());
+                    self.session.send(message);
+                }
+                Command::Item(call, item) => {
+                    self.moved = (self.moved.0 + 1, self.moved.1 + item.bytes().len());
+                    self.session.item(call, item);
+                }
+                Command::Ask(ask) => {
+                    if let Some(id) = &ask.invocation.id {
+                        self.questions.insert(id.clone(), ask.answer);
+                    }
+                    self.session.invoke(ask.invocation, false);
+                }
+                Command::Forget(id) => {
+                    self.questions.remove(&id);
+                    self.session.cancel(&id);
+                }
+                Command::ReleaseSlot(call) => self.session.release_slot(call),
+            }
+        }
+        if self.commands.capacity() > 64 {
+            // Not kept for a connection that may be idle from now on.
+            self.commands = VecDeque::new();
+        }
+        match end {
+            Some(End::Abort) => self.end(DisconnectReason::Aborted, None, false),
+            Some(End::SlowReader) => {
+                let error = "Connection closed with an error.".to_owned();
+                self.end(DisconnectReason::SlowReader, Some(error), true);
+            }
+            Some(End::Shutdown) => {
+                self.stopping = true;
+                self.reason.get_or_insert(DisconnectReason::Shutdown);
+            }
+            Some(End::ShutdownNow) => self.end(DisconnectReason::Shutdown, None, true),
+            None => {}
+        }
+        progress
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, now: Instant) {
+        loop {
+            if self.gone.is_some() {
+                // Nobody reads it.
+                while self.session.poll_write().is_some() {}
+                self.blocked = None;
+            } else {
+                let format = self.session.codec().map_or(TransferFormat::Text, Codec::transfer_format);
+                while self.transport.has_room()
+                    && let Some(messages) = self.session.poll_write()
+                {
+                    if let Err(Lost) = self.transport.send(messages, format) {
+                        self.gone = Some(DisconnectReason::Lost);
+                    }
+                }
+                match self.transport.poll_flush(cx) {
+                    Poll::Ready(Ok(())) => self.blocked = None,
+                    Poll::Ready(Err(Lost)) => self.gone = Some(DisconnectReason::Lost),
+                    Poll::Pending => {
+                        self.blocked.get_or_insert(now);
+                        return;
+                    }
+                }
+            }
+            if self.session.output_len() == 0 {
+                break;
+            }
+        }
+        if self.moved.0 > 0
+            && let Some(peer) = &self.peer
+        {
+            let (messages, bytes) = std::mem::take(&mut self.moved);
+            peer.outbox().written(messages, bytes);
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.session.handle_timeout(now);
+        if self.blocked.is_some_and(|since| since + self.hub.options().transport_send_timeout <= now) {
+            // Nothing more can be said to this client.
+            self.end(DisconnectReason::SendTimedOut, None, true);
+            self.gone = Some(DisconnectReason::SendTimedOut);
+        }
+        if self.expires.is_some_and(|at| at <= now) {
+            self.expires = None;
+            self.end(DisconnectReason::AuthenticationExpired, None, true);
+        }
+    }
+
+    fn set_timer(&self, cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>) {
+        let unblocked_by = self.blocked.map(|since| since + self.hub.options().transport_send_timeout);
+        let Some(next) = [self.session.poll_timeout(), unblocked_by, self.expires].into_iter().flatten().min() else {
+            return;
+        };
+        // A deadline that has moved away is noticed when the timer fires: setting it anew costs more.
+        if timer.is_elapsed() || timer.deadline().into_std() > next {
+            timer.as_mut().reset(next.into());
+            if timer.poll(cx).is_ready() {
+                cx.waker().wake_by_ref();
+            }
+        }
+    }
+
+    /// Ends the session from this side.
+    fn end(&mut self, reason: DisconnectReason, error: Option<String>, allow_reconnect: bool) {
+        if !self.session.is_closed() {
+            self.session.close(error, allow_reconnect);
+            self.reason = Some(reason);
+        }
+    }
+
+    fn handle_ending(&mut self, ending: Ending) {
+        self.reason = Some(match ending {
+            Ending::HandshakeFailed(error) => {
+                events::handshake_failed(self.hub.name(), &error.wire_text(true));
+                DisconnectReason::ClosedByClient
+            }
+            Ending::PeerClosed { error: Some(error), .. } => DisconnectReason::ClientError(error),
+            Ending::TransportEnded => self.gone.clone().unwrap_or(DisconnectReason::Lost),
+            Ending::Protocol(error) => DisconnectReason::Protocol(error),
+            Ending::TimedOut => DisconnectReason::TimedOut,
+            _ => DisconnectReason::ClosedByClient,
+        });
+    }
+
+    /// After the end: goodbye to the client, the disconnected hook, and the calls that go on without it.
+    async fn finish(mut self, reason: DisconnectReason) {
+        self.questions.clear();
+        self.calls.connection_ended();
+        let close_timeout = self.hub.options().web_socket_close_timeout;
+        let transport = &mut self.transport;
+        let goodbye = async {
+            // It may take its time: the client is not trusted to answer.
+            let _ = tokio::time::timeout(close_timeout, transport.close()).await;
+        };
+        let leave = async {
+            let Some(peer) = self.peer.take() else { return };
+            peer.set_gone();
+            if let Some(hook) = self.hook.take() {
+                self.was_connected = hook.await.is_ok();
+            }
+            events::disconnected(self.hub.name(), peer.id(), &reason, peer.outbox().dropped());
+            if self.was_connected {
+                let service = Arc::clone(&self.service);
+                let left = Arc::clone(&peer);
+                let hook = contain(async move {
+                    service.disconnected(&left, reason).await;
+                    Ok(())
+                });
+                if let Err(error) = hook.await {
+                    events::hook_failed(self.hub.name(), peer.id(), "disconnected", &error);
+                }
+            }
+            self.hub.registry.remove(&peer);
+        };
+        join3(goodbye, leave, self.calls.drain()).await;
+        self.hub.tokens.release(self.attached);
+    }
+}
+
+/// A hook whose panic is an error.
+fn contain(hook: impl Future<Output = Result<(), HubError>> + Send + 'static) -> BoxFuture<Result<(), HubError>> {
+    let hook = AssertUnwindSafe(hook).catch_unwind();
+    Box::pin(hook.map(|returned| {
+        returned.unwrap_or_else(|panic| {
+            Err(HubError::private(format!("panicked: {}", panic_message(&*panic))))
+        })
+    }))
+}
+
+/// The clock of the runtime, which tests can pause.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}

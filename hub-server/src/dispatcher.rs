@@ -1,0 +1,173 @@
+//! From a call to the method that serves it: find, bind, authorize, construct, start (P-INV-11).
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+
+use futures_channel::mpsc;
+use hub_core::dispatch::{BoxFuture, Call, ItemSink, Kind, Method};
+use hub_core::session::{CallKey, IncomingCall, Wants};
+use hub_core::{Caller, HubError, IncomingUpload, Payload};
+
+use crate::context::{Context, DisconnectReason, Hub, Within};
+use crate::events;
+use crate::outbox::Command;
+use crate::peer::Peer;
+
+/// What feeds one upload of a running call.
+pub(crate) type UploadSender = mpsc::Sender<Result<Payload, HubError>>;
+
+/// What became of a call.
+pub(crate) enum Begun {
+    /// It will not run: the text for the caller.
+    Refused(String),
+    Running { future: BoxFuture<Result<Payload, HubError>>, kind: Kind, uploads: Vec<UploadSender> },
+}
+
+/// A hub, seen by the connections that serve it.
+pub(crate) trait Service: Send + Sync + 'static {
+    fn connected(&self, peer: &Arc<Peer>) -> BoxFuture<Result<(), HubError>>;
+
+    fn start(&self, peer: &Arc<Peer>, call: IncomingCall) -> Begun;
+
+    fn disconnected(&self, peer: &Arc<Peer>, reason: DisconnectReason) -> BoxFuture<()>;
+}
+
+pub(crate) struct Dispatcher<H: Hub> {
+    construct: Box<dyn Fn(Context<H>) -> H + Send + Sync>,
+    methods: HashMap<&'static str, &'static Method<H>>,
+    /// Under their names in lower case: clients may write them as they like (P-INV-01).
+    ignoring_case: HashMap<String, &'static Method<H>>,
+}
+
+impl<H: Hub> Dispatcher<H> {
+    pub(crate) fn new(construct: impl Fn(Context<H>) -> H + Send + Sync + 'static) -> Self {
+        Self {
+            construct: Box::new(construct),
+            methods: H::METHODS.iter().map(|method| (method.name, method)).collect(),
+            ignoring_case: H::METHODS.iter().map(|method| (method.name.to_lowercase(), method)).collect(),
+        }
+    }
+
+    fn find(&self, target: &str) -> Option<&'static Method<H>> {
+        self.methods.get(target).or_else(|| self.ignoring_case.get(&target.to_lowercase())).copied()
+    }
+
+    fn hub(&self, peer: &Arc<Peer>, within: Within) -> H {
+        (self.construct)(Context::new(Arc::clone(peer), within))
+    }
+}
+
+impl<H: Hub> Service for Dispatcher<H> {
+    fn connected(&self, peer: &Arc<Peer>) -> BoxFuture<Result<(), HubError>> {
+        let hub = self.hub(peer, Within::Connected);
+        Box::pin(async move { hub.connected().await })
+    }
+
+    fn start(&self, peer: &Arc<Peer>, call: IncomingCall) -> Begun {
+        let state = peer.hub();
+        let IncomingCall { key, target, arguments, wants, uploads: streams, .. } = call;
+        let binding_failed = format_args!("Failed to invoke '{target}' due to an error on the server.").to_string();
+        let Some(method) = self.find(&target) else {
+            events::unknown_method(state.name(), peer.id(), &target);
+            // Whatever the detail (P-INV-03).
+            return Begun::Refused(format!("{binding_failed} HubException: Method does not exist."));
+        };
+        let (senders, uploads) = if streams == method.uploads { open_uploads(peer, streams) } else { Default::default() };
+        let items: Option<Box<dyn ItemSink>> = match method.kind {
+            Kind::Stream => Some(Box::new(StreamSink { peer: Arc::clone(peer), call: key })),
+            Kind::Answer => None,
+        };
+        let mut refusal = None;
+        let started = catch_unwind(AssertUnwindSafe(|| {
+            (method.start)(Call { arguments, uploads, items }, &mut || {
+                refusal = refuse(peer, method, &target, wants, streams);
+                refusal.is_none().then(|| self.hub(peer, Within::Call(key)))
+            })
+        }));
+        match started {
+            Ok(Ok(Some(future))) => Begun::Running { future, kind: method.kind, uploads: senders },
+            Ok(Ok(None)) => Begun::Refused(refusal.unwrap_or(binding_failed)),
+            Ok(Err(error)) => {
+                events::binding_failed(state.name(), peer.id(), method.name, &error);
+                let detailed = state.options().enable_detailed_errors;
+                Begun::Refused(if detailed { error.explain(&binding_failed) } else { binding_failed })
+            }
+            Err(panic) => {
+                events::method_panicked(state.name(), peer.id(), method.name, &panic_message(&*panic));
+                Begun::Refused(unexpected(&target))
+            }
+        }
+    }
+
+    fn disconnected(&self, peer: &Arc<Peer>, reason: DisconnectReason) -> BoxFuture<()> {
+        let hub = self.hub(peer, Within::Disconnected);
+        Box::pin(async move { hub.disconnected(&reason).await })
+    }
+}
+
+/// What is checked when the arguments fit, and before the hub is made. The text is for the caller.
+fn refuse<H>(peer: &Peer, method: &Method<H>, target: &str, wants: Wants, streams: usize) -> Option<String> {
+    let caller = Caller { connection_id: peer.id(), identity: peer.identity() };
+    if !method.policies.iter().all(|policy| policy(&caller)) {
+        events::unauthorized(peer.hub().name(), peer.id(), method.name);
+        return Some(format!("Failed to invoke '{target}' because user is unauthorized"));
+    }
+    match (method.kind, wants) {
+        (Kind::Stream, Wants::Answer | Wants::Nothing) => {
+            return Some(format!(
+                "The client attempted to invoke the streaming '{target}' method with a non-streaming invocation."
+            ));
+        }
+        (Kind::Answer, Wants::Stream) => {
+            return Some(format!(
+                "The client attempted to invoke the non-streaming '{target}' method with a streaming invocation."
+            ));
+        }
+        _ => {}
+    }
+    (streams != method.uploads).then(|| {
+        let reason = format!("Client sent {streams} stream(s), Hub method expects {}.", method.uploads);
+        HubError::public(reason).wire_text(&unexpected(target), false)
+    })
+}
+
+/// The head of the text when a method fails (P-ERR-04).
+pub(crate) fn unexpected(target: &str) -> String {
+    format!("An unexpected error occurred invoking '{target}' on the server.")
+}
+
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
+}
+
+fn open_uploads(peer: &Peer, count: usize) -> (Vec<UploadSender>, Vec<IncomingUpload>) {
+    let options = peer.hub().options();
+    (0..count)
+        .map(|_| {
+            // The channel has one place more than it is asked for.
+            let (sender, items) = mpsc::channel(options.stream_buffer_capacity - 1);
+            let detailed_errors = options.enable_detailed_errors;
+            (sender, IncomingUpload { payloads: Box::pin(items), detailed_errors })
+        })
+        .unzip()
+}
+
+/// The items of a stream leave through the connection's outbox, in order with what the method sends besides.
+struct StreamSink {
+    peer: Arc<Peer>,
+    call: CallKey,
+}
+
+impl ItemSink for StreamSink {
+    fn poll_room(&self, cx: &mut TaskContext<'_>) -> Poll<()> {
+        self.peer.outbox().poll_room(cx)
+    }
+
+    fn push(&self, item: Payload) {
+        self.peer.outbox().push(Command::Item(self.call, item));
+    }
+}

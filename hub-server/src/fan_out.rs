@@ -1,0 +1,68 @@
+//! One message to all whom it is for.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use hub_core::{CallError, ConnectionId, Outgoing};
+
+use crate::hub::HubState;
+use crate::peer::Peer;
+
+/// Whom a message is for (P-LT-01).
+#[derive(Debug, Clone)]
+pub(crate) enum Recipients {
+    All { except: Vec<ConnectionId> },
+    Connections(Vec<ConnectionId>),
+    Groups { names: Vec<Box<str>>, except: Vec<ConnectionId> },
+    Users(Vec<Box<str>>),
+}
+
+/// Puts a message into the outbox of each recipient, encoded once a protocol. Unknown recipients are no error (P-LT-03).
+///
+/// # Errors
+/// When an argument cannot be encoded, or a group of several has no name (P-LT-06). Nothing is sent then.
+pub(crate) fn deliver(hub: &HubState, to: &Recipients, message: &Outgoing<'_>) -> Result<(), CallError> {
+    let mut failure = None;
+    let mut send = |peer: &Arc<Peer>| {
+        if failure.is_none() {
+            match message.framed(peer.codec()) {
+                Ok(bytes) => peer.send(bytes),
+                Err(error) => failure = Some(error),
+            }
+        }
+    };
+    let registry = &hub.registry;
+    match to {
+        Recipients::All { except } if except.is_empty() => registry.each(send),
+        Recipients::All { except } => registry.each(unless(except, send)),
+        Recipients::Connections(ids) => {
+            // Once each, however often an id is named (P-LT-05).
+            distinct(ids).filter_map(|id| registry.connection(id)).for_each(|peer| send(&peer));
+        }
+        Recipients::Groups { names, except } => {
+            if names.len() > 1 && names.iter().any(|name| name.is_empty()) {
+                return Err(CallError::Refused("Cannot send to an empty group name.".to_owned()));
+            }
+            for name in names {
+                // Once a group, for those who are in several of them (P-LT-05).
+                registry.each_of_group(name, unless(except, &mut send));
+            }
+        }
+        Recipients::Users(ids) => distinct(ids).for_each(|id| registry.each_of_user(id, &mut send)),
+    }
+    failure.map_or(Ok(()), |error| Err(error.into()))
+}
+
+fn unless(except: &[ConnectionId], mut send: impl FnMut(&Arc<Peer>)) -> impl FnMut(&Arc<Peer>) {
+    move |peer| {
+        if !except.contains(peer.id()) {
+            send(peer);
+        }
+    }
+}
+
+fn distinct<T: std::hash::Hash + Eq>(names: &[T]) -> impl Iterator<Item = &T> {
+    let mut seen = HashSet::new();
+    let several = names.len() > 1;
+    names.iter().filter(move |name| !several || seen.insert(*name))
+}

@@ -1,0 +1,66 @@
+//! What all connections of one hub share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use dashmap::DashMap;
+use hub_core::session::SessionOptions;
+use hub_core::{ConnectionId, InvocationId};
+
+use crate::options::HubOptions;
+use crate::registry::Registry;
+use crate::shutdown::Shutdown;
+use crate::tokens::Tokens;
+
+#[derive(Debug)]
+pub(crate) struct HubState {
+    name: &'static str,
+    options: HubOptions,
+    session: Arc<SessionOptions>,
+    pub(crate) registry: Registry,
+    pub(crate) tokens: Tokens,
+    pub(crate) shutdown: Shutdown,
+    /// Whom each question was put to that has no answer yet (P-CR-03).
+    pub(crate) questions: DashMap<InvocationId, ConnectionId>,
+    serials: AtomicU64,
+    question_ids: AtomicU64,
+}
+
+impl HubState {
+    pub(crate) fn new(name: &'static str, options: HubOptions) -> Self {
+        Self {
+            name,
+            session: Arc::new(options.session()),
+            registry: Registry::default(),
+            tokens: Tokens::new(options.disconnect_timeout),
+            options,
+            shutdown: Shutdown::default(),
+            questions: DashMap::new(),
+            serials: AtomicU64::new(0),
+            question_ids: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    pub(crate) fn options(&self) -> &HubOptions {
+        &self.options
+    }
+
+    pub(crate) fn session_options(&self) -> &Arc<SessionOptions> {
+        &self.session
+    }
+
+    /// A number that no other connection of this process has.
+    pub(crate) fn next_serial(&self) -> u64 {
+        self.serials.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// An id for a question, which must not look like one of a client's counter (P-CR-02).
+    pub(crate) fn next_question(&self) -> InvocationId {
+        let number = self.question_ids.fetch_add(1, Ordering::Relaxed) + 1;
+        InvocationId::from(format!("s{number}"))
+    }
+}

@@ -1,0 +1,109 @@
+//! SignalR hubs on [axum](https://docs.rs/axum): annotated structs that clients call, and that call their clients.
+//!
+//! ```no_run
+//! use hub_core::{Result, contract};
+//! use hub_server::{Context, Hub, HubRoute, hub};
+//!
+//! /// What the hub may ask of a client.
+//! #[contract]
+//! pub trait ChatClient {
+//!     async fn said(&self, from: &str, text: &str);
+//! }
+//!
+//! /// One value per call: who is calling, and whatever state you give it.
+//! struct Chat { cx: Context<Chat> }
+//!
+//! impl Hub for Chat {
+//!     type Client = ChatClientProxy;
+//!     async fn connected(&self) -> Result<()> { self.cx.join("lobby").await }
+//! }
+//!
+//! #[hub]
+//! impl Chat {
+//!     #[method]
+//!     async fn say(&self, text: &str) -> Result<()> {
+//!         let from = self.cx.user_id().unwrap_or("somebody");
+//!         self.cx.group("lobby").said(from, text).await?;
+//!         Ok(())
+//!     }
+//! }
+//!
+//! # async fn run() -> std::io::Result<()> {
+//! let app: axum::Router = axum::Router::new().nest("/chat", HubRoute::new(|cx| Chat { cx }).into());
+//! let listener = tokio::net::TcpListener::bind("localhost:5000").await?;
+//! axum::serve(listener, app).await
+//! # }
+//! ```
+//!
+//! Any SignalR client can connect: `new HubConnectionBuilder().withUrl("http://localhost:5000/chat")`. The wire is that of
+//! ASP.NET Core SignalR, over WebSockets, in JSON and MessagePack.
+//!
+//! # Features
+//!
+//! | feature | default | what |
+//! | --- | --- | --- |
+//! | `jwt` | no | [`jwt`]: callers identified by a signed token |
+//!
+//! # One message, from socket to method and back
+//!
+//! 1. `transport/web_socket.rs` hands bytes to
+//! 2. `connection.rs`, the one task of a connection, which gives them to
+//! 3. [`hub_core::session::Session`], which cuts frames, decodes them, and puts out a call;
+//! 4. `dispatcher.rs` finds the method, has its arguments decoded, asks the policies, constructs the hub and starts
+//! 5. the method, whose future `calls.rs` polls until it is done. The answer goes back into the
+//! 6. `Session`, comes out as bytes, and
+//! 7. `transport/web_socket.rs` writes them, together with all that is ready by then.
+//!
+//! A callback starts in `context.rs` (or `handle.rs`), goes through `clients.rs` and `fan_out.rs` to the connections that
+//! `registry.rs` lists, waits in the `outbox.rs` of each, and leaves through steps 6 and 7 of its connection.
+//!
+//! Before a connection: `route.rs` takes the HTTP requests, `identify.rs` says whose they are, `negotiate.rs` and
+//! `tokens.rs` hand out ids. At its end: `shutdown.rs`. Every limit is in `options.rs`, every log line in `events.rs`.
+//!
+//! # Who waits for whom
+//!
+//! Nobody waits for another client. A send puts the message into the outbox of each recipient, which is bounded; what
+//! happens to those who read too slowly is [`SlowReader`]'s to say. Calls of one client run in its own task, one plain
+//! call at a time by default; a method that blocks its thread must say so with [`tokio::task::spawn_blocking`].
+
+mod calls;
+mod clients;
+mod connection;
+mod context;
+mod dispatcher;
+mod events;
+mod fan_out;
+mod handle;
+mod hub;
+mod identify;
+#[cfg(feature = "jwt")]
+pub mod jwt;
+mod negotiate;
+mod options;
+mod outbox;
+mod peer;
+mod registry;
+mod request;
+mod route;
+mod shutdown;
+mod tokens;
+mod transport;
+
+pub use hub_macros::hub;
+
+pub use self::clients::{Many, One};
+pub use self::context::{Client, Context, DisconnectReason, Hub};
+pub use self::handle::HubHandle;
+pub use self::identify::{Origins, Refusal};
+pub use self::options::{HubOptions, InvalidOption, SlowReader};
+pub use self::request::Request;
+pub use self::route::HubRoute;
+
+/// What generated code may name.
+#[doc(hidden)]
+pub use hub_core::__private;
+
+/// Locks what no panic can leave half done.
+pub(crate) fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -1,0 +1,191 @@
+//! Every limit and interval of a hub.
+
+use std::fmt;
+use std::time::Duration;
+
+use hub_core::Codec;
+use hub_core::session::SessionOptions;
+
+/// The limits and intervals of a hub, by default those of ASP.NET Core where it has them (protocol.md section 21).
+///
+/// ```
+/// use std::time::Duration;
+/// use hub_server::HubOptions;
+///
+/// let options = HubOptions { keep_alive_interval: Duration::from_secs(5), ..HubOptions::default() };
+/// assert!(options.validate().is_ok());
+///
+/// let options = HubOptions { stream_buffer_capacity: 0, ..HubOptions::default() };
+/// assert_eq!(
+///     options.validate().unwrap_err().to_string(),
+///     "stream_buffer_capacity is 0, which is outside of its range: 1 to 1000000 items",
+/// );
+/// ```
+#[derive(Debug, Clone)]
+pub struct HubOptions {
+    /// The largest message that a client may send, in bytes with its framing; `None` for no limit. Default 32,768
+    /// (P-LIM-01), range 64 to 2^31 - 1.
+    pub maximum_receive_message_size: Option<usize>,
+    /// How long a client may take for the handshake. Default 15 s (P-LIM-02), range 1 ms to 1 day.
+    pub handshake_timeout: Duration,
+    /// How often clients are pinged. Default 15 s (P-LIM-03), range 1 ms to 1 day.
+    pub keep_alive_interval: Duration,
+    /// How long a client that pings may be silent. Default 30 s (P-LIM-04), range 1 ms to 1 day; at least twice the
+    /// clients' own interval is wise (P-PING-13).
+    pub client_timeout_interval: Duration,
+    /// How many items of an upload wait for the hub method before the client has to wait. Default 10 (P-LIM-06),
+    /// range 1 to 1,000,000.
+    pub stream_buffer_capacity: usize,
+    /// How many plain calls of one client run at once; streams do not count. Default 1, which answers calls in their
+    /// order (P-LIM-07, P-INV-22), range 1 to 65,536.
+    pub maximum_parallel_invocations_per_client: usize,
+    /// How many calls of one client may be open in all: streams, uploads, and calls that wait for an answer of the
+    /// client. One more is refused. Default 1,000, range 1 to 1,000,000.
+    pub maximum_open_calls_per_client: usize,
+    /// Whether clients read what private errors say. Default false (P-LIM-08): for development only.
+    pub enable_detailed_errors: bool,
+    /// How long one write to a client may take before the connection is given up. Default 10 s (P-LIM-12), range 1 ms
+    /// to 1 day.
+    pub transport_send_timeout: Duration,
+    /// How long the server waits for a client's close frame after its own. Default 5 s (P-LIM-14), range 1 ms to 1 day.
+    pub web_socket_close_timeout: Duration,
+    /// How long a negotiated connection waits for its transport. Default 15 s (P-LIM-15), range 1 s to 1 day.
+    pub disconnect_timeout: Duration,
+    /// The oldest version of the negotiation that is served. Default 0 (P-LIM-17), range 0 to 1.
+    pub minimum_protocol_version: i64,
+    /// Whether a connection is closed when its identity expires (P-LIM-18). Default false.
+    pub close_on_authentication_expiration: bool,
+    /// The hub protocols that clients may choose. Default both (P-LIM-19); not empty.
+    pub supported_protocols: Vec<Codec>,
+    /// How many messages may wait for one slow client. Default 4,096, range 1 to 10,000,000.
+    pub outbox_messages: usize,
+    /// How many bytes may wait for one slow client. Default 1 MiB, range 1,024 to 2^31 - 1. A single larger message
+    /// passes when nothing else waits.
+    pub outbox_bytes: usize,
+    /// What happens when more would wait. Default [`SlowReader::Disconnect`].
+    pub slow_reader: SlowReader,
+}
+
+/// What happens to a client that reads more slowly than it is written to, once its outbox is full. Others never wait
+/// for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SlowReader {
+    /// The connection is closed, and the client may connect again: nothing is lost silently.
+    #[default]
+    Disconnect,
+    /// Messages that find the outbox full are dropped, counted and logged.
+    DropNewest,
+    /// The oldest messages that wait are dropped, counted and logged: right where only the latest state matters.
+    DropOldest,
+}
+
+impl Default for HubOptions {
+    fn default() -> Self {
+        let session = SessionOptions::default();
+        Self {
+            maximum_receive_message_size: Some(session.receive_limit),
+            handshake_timeout: session.handshake_timeout,
+            keep_alive_interval: Duration::from_secs(15),
+            client_timeout_interval: session.peer_timeout,
+            stream_buffer_capacity: 10,
+            maximum_parallel_invocations_per_client: session.parallel_calls,
+            maximum_open_calls_per_client: session.open_calls,
+            enable_detailed_errors: false,
+            transport_send_timeout: Duration::from_secs(10),
+            web_socket_close_timeout: Duration::from_secs(5),
+            disconnect_timeout: Duration::from_secs(15),
+            minimum_protocol_version: 0,
+            close_on_authentication_expiration: false,
+            supported_protocols: session.codecs,
+            outbox_messages: 4096,
+            outbox_bytes: 1024 * 1024,
+            slow_reader: SlowReader::default(),
+        }
+    }
+}
+
+const MAX_SIZE: usize = i32::MAX as usize;
+const MILLI: Duration = Duration::from_millis(1);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl HubOptions {
+    /// Checks every option against its range.
+    ///
+    /// # Errors
+    /// The first option that is outside.
+    pub fn validate(&self) -> Result<(), InvalidOption> {
+        size("maximum_receive_message_size", self.maximum_receive_message_size.unwrap_or(MAX_SIZE), 64, MAX_SIZE, "bytes")?;
+        time("handshake_timeout", self.handshake_timeout, MILLI)?;
+        time("keep_alive_interval", self.keep_alive_interval, MILLI)?;
+        time("client_timeout_interval", self.client_timeout_interval, MILLI)?;
+        size("stream_buffer_capacity", self.stream_buffer_capacity, 1, 1_000_000, "items")?;
+        let parallel = self.maximum_parallel_invocations_per_client;
+        size("maximum_parallel_invocations_per_client", parallel, 1, 65_536, "calls")?;
+        size("maximum_open_calls_per_client", self.maximum_open_calls_per_client, 1, 1_000_000, "calls")?;
+        time("transport_send_timeout", self.transport_send_timeout, MILLI)?;
+        time("web_socket_close_timeout", self.web_socket_close_timeout, MILLI)?;
+        time("disconnect_timeout", self.disconnect_timeout, Duration::from_secs(1))?;
+        if !(0..=1).contains(&self.minimum_protocol_version) {
+            return Err(InvalidOption::new("minimum_protocol_version", self.minimum_protocol_version, "0 to 1"));
+        }
+        if self.supported_protocols.is_empty() {
+            return Err(InvalidOption::new("supported_protocols", "empty", "at least one of json, messagepack"));
+        }
+        size("outbox_messages", self.outbox_messages, 1, 10_000_000, "messages")?;
+        size("outbox_bytes", self.outbox_bytes, 1024, MAX_SIZE, "bytes")
+    }
+
+    pub(crate) fn session(&self) -> SessionOptions {
+        SessionOptions {
+            receive_limit: self.maximum_receive_message_size.unwrap_or(MAX_SIZE),
+            keep_alive: Some(self.keep_alive_interval),
+            peer_timeout: self.client_timeout_interval,
+            handshake_timeout: self.handshake_timeout,
+            parallel_calls: self.maximum_parallel_invocations_per_client,
+            open_calls: self.maximum_open_calls_per_client,
+            detailed_errors: self.enable_detailed_errors,
+            codecs: self.supported_protocols.clone(),
+        }
+    }
+}
+
+/// An option with a value outside of its range.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidOption {
+    name: &'static str,
+    value: String,
+    range: String,
+}
+
+impl InvalidOption {
+    fn new(name: &'static str, value: impl fmt::Display, range: impl fmt::Display) -> Self {
+        Self { name, value: value.to_string(), range: range.to_string() }
+    }
+
+    /// The option, as its field is called.
+    pub fn name(&self) -> &str {
+        self.name
+    }
+}
+
+impl fmt::Display for InvalidOption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is {}, which is outside of its range: {}", self.name, self.value, self.range)
+    }
+}
+
+impl std::error::Error for InvalidOption {}
+
+fn size(name: &'static str, value: usize, least: usize, most: usize, unit: &str) -> Result<(), InvalidOption> {
+    if (least..=most).contains(&value) {
+        return Ok(());
+    }
+    Err(InvalidOption::new(name, value, format_args!("{least} to {most} {unit}")))
+}
+
+fn time(name: &'static str, value: Duration, least: Duration) -> Result<(), InvalidOption> {
+    if (least..=DAY).contains(&value) {
+        return Ok(());
+    }
+    Err(InvalidOption::new(name, format_args!("{value:?}"), format_args!("{least:?} to 86400s")))
+}

@@ -1,0 +1,278 @@
+//! A hub as part of an axum application: its options, and the HTTP requests of its path.
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use http::request::Parts;
+use http::{Method, Request as HttpRequest, StatusCode, header};
+use hub_core::Identity;
+
+use crate::connection::{Opening, serve};
+use crate::context::{Context, Hub};
+use crate::dispatcher::{Dispatcher, Service};
+use crate::events;
+use crate::handle::HubHandle;
+use crate::hub::HubState;
+use crate::identify::{Identify, Origins, Refusal};
+use crate::negotiate::negotiate;
+use crate::options::{HubOptions, InvalidOption};
+use crate::request::{Request, query_parameter};
+use crate::tokens::Refused;
+use crate::transport::web_socket::{self, WebSocket};
+
+/// A hub to be mounted into an axum router.
+///
+/// ```
+/// use hub_core::{Result, Untyped};
+/// use hub_server::{Context, Hub, HubRoute, hub};
+///
+/// struct Greeter { cx: Context<Greeter> }
+///
+/// impl Hub for Greeter { type Client = Untyped; }
+///
+/// #[hub]
+/// impl Greeter {
+///     #[method]
+///     async fn greet(&self, name: &str) -> Result<String> {
+///         Ok(format!("Hello {name} on {}", self.cx.connection_id()))
+///     }
+/// }
+///
+/// let greeter = HubRoute::new(|cx| Greeter { cx });
+/// let app: axum::Router = axum::Router::new().nest("/greeter", greeter.into_router());
+/// ```
+pub struct HubRoute<H: Hub> {
+    dispatcher: Dispatcher<H>,
+    options: HubOptions,
+    identify: Identify,
+    origins: Origins,
+    token_key: Option<[u8; 32]>,
+}
+
+impl<H: Hub> HubRoute<H> {
+    /// A hub whose values `construct` makes, one for each call. What outlives a call is captured by the closure.
+    pub fn new(construct: impl Fn(Context<H>) -> H + Send + Sync + 'static) -> Self {
+        Self {
+            dispatcher: Dispatcher::new(construct),
+            options: HubOptions::default(),
+            identify: Identify::new(async |_| Ok(Identity::anonymous())),
+            origins: Origins::default(),
+            token_key: None,
+        }
+    }
+
+    /// Sets limits and intervals.
+    ///
+    /// # Errors
+    /// When an option is outside of its range: its name, its value and the range.
+    pub fn options(mut self, options: HubOptions) -> Result<Self, InvalidOption> {
+        options.validate()?;
+        self.options = options;
+        Ok(self)
+    }
+
+    /// Sets how it is found out who a request comes from. By default all callers are anonymous.
+    ///
+    /// It is asked for each negotiation and again for each transport (P-AUTH-01), and gets the head of the request.
+    #[must_use]
+    pub fn identify<F, A>(mut self, identify: F) -> Self
+    where
+        F: Fn(Parts) -> A + Send + Sync + 'static,
+        A: Future<Output = Result<Identity, Refusal>> + Send + 'static,
+    {
+        self.identify = Identify::new(identify);
+        self
+    }
+
+    /// Sets which web pages may use the hub. By default those of its own host.
+    #[must_use]
+    pub fn allowed_origins(mut self, origins: Origins) -> Self {
+        self.origins = origins;
+        self
+    }
+
+    /// Sets the key that connection tokens are signed with. Nodes that share it accept each other's, so that a
+    /// connection may be negotiated with one and opened with another: no sticky sessions. By default it is random.
+    #[must_use]
+    pub fn token_key(mut self, key: [u8; 32]) -> Self {
+        self.token_key = Some(key);
+        self
+    }
+
+    /// The router that serves the hub, to be nested at its path, and the handle to reach its clients from elsewhere.
+    pub fn build<S: Clone + Send + Sync + 'static>(self) -> (Router<S>, HubHandle<H>) {
+        let name = std::any::type_name::<H>();
+        let name = name.split('<').next().unwrap_or(name).rsplit("::").next().unwrap_or(name);
+        events::options_checked(name, &self.options);
+        let mut hub = HubState::new(name, self.options);
+        if let Some(key) = self.token_key {
+            hub.tokens.set_key(key);
+        }
+        let hub = Arc::new(hub);
+        let cors = self.origins.cors();
+        let endpoint = Endpoint {
+            hub: Arc::clone(&hub),
+            service: Arc::new(self.dispatcher),
+            identify: self.identify,
+            origins: self.origins,
+        };
+        let router = Router::new()
+            .route("/", any(on_connect))
+            .route("/negotiate", any(on_negotiate))
+            .layer(cors)
+            .with_state(Arc::new(endpoint));
+        (router, HubHandle::new(hub))
+    }
+
+    /// The router that serves the hub, to be nested at its path.
+    pub fn into_router<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
+        self.build().0
+    }
+}
+
+impl<H: Hub, S: Clone + Send + Sync + 'static> From<HubRoute<H>> for Router<S> {
+    fn from(route: HubRoute<H>) -> Self {
+        route.into_router()
+    }
+}
+
+impl<H: Hub> fmt::Debug for HubRoute<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HubRoute").field("options", &self.options).field("origins", &self.origins).finish_non_exhaustive()
+    }
+}
+
+struct Endpoint {
+    hub: Arc<HubState>,
+    service: Arc<dyn Service>,
+    identify: Identify,
+    origins: Origins,
+}
+
+/// An answer other than the one that was hoped for: its status, and a text for people.
+struct Answer(StatusCode, &'static str);
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        (self.0, [(header::CONTENT_TYPE, "text/plain")], self.1).into_response()
+    }
+}
+
+impl Endpoint {
+    /// Turns a request away, or says whose it is.
+    async fn admit(&self, parts: &Parts) -> Result<Identity, Answer> {
+        if self.hub.shutdown.has_begun() {
+            return Err(self.refuse(StatusCode::SERVICE_UNAVAILABLE, "The server is shutting down"));
+        }
+        if !self.origins.allow(&parts.headers) {
+            return Err(self.refuse(StatusCode::FORBIDDEN, "The origin is not allowed"));
+        }
+        self.identify.ask(parts.clone()).await.map_err(|refusal| {
+            events::request_refused(self.hub.name(), refusal.status().as_u16(), refusal.reason());
+            Answer(refusal.status(), "")
+        })
+    }
+
+    fn refuse(&self, status: StatusCode, reason: &'static str) -> Answer {
+        events::request_refused(self.hub.name(), status.as_u16(), reason);
+        Answer(status, reason)
+    }
+}
+
+async fn on_negotiate(State(endpoint): State<Arc<Endpoint>>, request: HttpRequest<Body>) -> Response {
+    let parts = request.into_parts().0;
+    if parts.method != Method::POST {
+        return Answer(StatusCode::METHOD_NOT_ALLOWED, "").into_response();
+    }
+    match endpoint.admit(&parts).await {
+        Ok(identity) => {
+            let query = parts.uri.query().unwrap_or("");
+            let answer = negotiate(&endpoint.hub, query, identity.user_id());
+            // Plain members: they can be written.
+            let answer = serde_json::to_vec(&answer).unwrap_or_default();
+            ([(header::CONTENT_TYPE, "application/json")], answer).into_response()
+        }
+        Err(answer) => answer.into_response(),
+    }
+}
+
+async fn on_connect(State(endpoint): State<Arc<Endpoint>>, request: HttpRequest<Body>) -> Response {
+    let (parts, body) = request.into_parts();
+    let identity = match endpoint.admit(&parts).await {
+        Ok(identity) => identity,
+        Err(answer) => return answer.into_response(),
+    };
+    let token = query_parameter(parts.uri.query().unwrap_or(""), "id");
+    if web_socket::is_upgrade(&parts) {
+        let request = HttpRequest::from_parts(parts, body);
+        return connect(&endpoint, request, identity, token.as_deref()).unwrap_or_else(Answer::into_response);
+    }
+    without_web_socket(&endpoint, &parts, &identity, token.as_deref()).into_response()
+}
+
+/// Opens a WebSocket (P-WS-01).
+fn connect(
+    endpoint: &Endpoint,
+    mut request: HttpRequest<Body>,
+    identity: Identity,
+    token: Option<&str>,
+) -> Result<Response, Answer> {
+    let hub = &endpoint.hub;
+    let response = web_socket::accept(request.headers())
+        .map_err(|reason| endpoint.refuse(StatusCode::BAD_REQUEST, reason))?;
+    let attached = match token.filter(|token| !token.is_empty()) {
+        None => hub.tokens.without_token(),
+        Some(token) => hub.tokens.attach(token, identity.user_id()).map_err(|refused| match refused {
+            Refused::Unknown => endpoint.refuse(StatusCode::NOT_FOUND, "No Connection with that ID"),
+            Refused::InUse => Answer(StatusCode::CONFLICT, ""),
+        })?,
+    };
+    let upgrade = hyper::upgrade::on(&mut request);
+    let opening = Opening { attached, identity, request: Request::new(&request.into_parts().0) };
+    let (hub, service) = (Arc::clone(hub), Arc::clone(&endpoint.service));
+    tokio::spawn(async move {
+        match upgrade.await {
+            Ok(upgraded) => {
+                let socket = WebSocket::new(upgraded, hub.session_options().receive_limit).await;
+                serve(socket, hub, service, opening).await;
+            }
+            Err(error) => {
+                events::upgrade_failed(hub.name(), &error);
+                hub.tokens.release(opening.attached);
+            }
+        }
+    });
+    Ok(response)
+}
+
+/// What is answered to requests of transports that are not offered (sections 16 to 19).
+fn without_web_socket(endpoint: &Endpoint, parts: &Parts, identity: &Identity, token: Option<&str>) -> Answer {
+    if ![Method::GET, Method::POST, Method::DELETE].contains(&parts.method) {
+        return Answer(StatusCode::METHOD_NOT_ALLOWED, "");
+    }
+    let Some(token) = token.filter(|token| !token.is_empty()) else {
+        return Answer(StatusCode::BAD_REQUEST, "Connection ID required");
+    };
+    let found = endpoint.hub.tokens.look_up(token, identity.user_id());
+    let events_wanted = parts.headers.get_all(header::ACCEPT).iter().any(|accept| {
+        accept.to_str().is_ok_and(|accept| accept.contains("text/event-stream"))
+    });
+    match (&parts.method, found) {
+        (_, Err(Refused::Unknown)) => Answer(StatusCode::NOT_FOUND, "No Connection with that ID"),
+        (&Method::DELETE, _) => {
+            Answer(StatusCode::BAD_REQUEST, "Cannot terminate this connection using the DELETE endpoint.")
+        }
+        (&Method::POST, Err(Refused::InUse)) => {
+            Answer(StatusCode::METHOD_NOT_ALLOWED, "POST requests are not allowed for WebSocket connections.")
+        }
+        (&Method::GET, _) if events_wanted => {
+            Answer(StatusCode::NOT_FOUND, "ServerSentEvents transport not supported by this end point type")
+        }
+        _ => Answer(StatusCode::NOT_FOUND, "LongPolling transport not supported by this end point type"),
+    }
+}

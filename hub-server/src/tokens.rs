@@ -1,0 +1,249 @@
+//! Connection ids and connection tokens (P-NEG-10).
+//!
+//! A token is not looked up but verified: it holds the connection's id, its version and until when a transport may
+//! attach, signed with the hub's key together with the user id. So the node that a transport reaches need not be the
+//! one that negotiated, as long as both have the key.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use dashmap::DashMap;
+use hmac::{Hmac, KeyInit, Mac};
+use hub_core::ConnectionId;
+use sha2::Sha256;
+
+use crate::lock;
+
+const ID_BYTES: usize = 16;
+/// The part of an id that tells the node, the rest being random.
+const NODE_BYTES: usize = 6;
+/// Version, id, milliseconds since 1970.
+const SIGNED_BYTES: usize = 1 + ID_BYTES + 8;
+const MAC_BYTES: usize = 16;
+
+#[derive(Debug)]
+pub(crate) struct Tokens {
+    /// Padded to a block of the hash, as HMAC does with short keys.
+    key: [u8; 64],
+    node: [u8; NODE_BYTES],
+    lifetime: Duration,
+    /// Ids that came with a token: attached, or ended so recently that the token would still be good.
+    used: DashMap<ConnectionId, Use>,
+    ended: Mutex<VecDeque<(SystemTime, ConnectionId)>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Use {
+    Attached,
+    Ended,
+}
+
+/// Why a token gives no connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// Not a token of this hub and user, too old, or of a connection that has ended.
+    Unknown,
+    /// Another transport has attached with it.
+    InUse,
+}
+
+/// What a negotiation hands out.
+#[derive(Debug)]
+pub(crate) struct Issued {
+    pub(crate) id: ConnectionId,
+    pub(crate) token: String,
+}
+
+/// The right to run a negotiated connection, held for as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Attached {
+    pub(crate) id: ConnectionId,
+    /// Until when the token would be accepted, if it has one.
+    expires_at: Option<SystemTime>,
+}
+
+impl Tokens {
+    pub(crate) fn new(lifetime: Duration) -> Self {
+        Self { key: pad(random()), node: random(), lifetime, used: DashMap::new(), ended: Mutex::default() }
+    }
+
+    /// Uses a key that several nodes share.
+    pub(crate) fn set_key(&mut self, key: [u8; 32]) {
+        self.key = pad(key);
+    }
+
+    /// A new id and token. In version 0 the id is the token.
+    pub(crate) fn issue(&self, version: i64, user: Option<&str>) -> Issued {
+        let (bytes, id) = self.new_id();
+        let expires_at = SystemTime::now() + self.lifetime;
+        let mut token = Vec::with_capacity(SIGNED_BYTES + MAC_BYTES);
+        token.push(version as u8);
+        token.extend_from_slice(&bytes);
+        token.extend_from_slice(&millis(expires_at).to_be_bytes());
+        let mac = self.mac(&token, user).finalize().into_bytes();
+        token.extend_from_slice(&mac[..MAC_BYTES]);
+        let token = URL_SAFE_NO_PAD.encode(token);
+        Issued { id: if version == 0 { ConnectionId::from(&token) } else { id }, token }
+    }
+
+    /// A connection without negotiation (P-WS-01).
+    pub(crate) fn without_token(&self) -> Attached {
+        Attached { id: self.new_id().1, expires_at: None }
+    }
+
+    /// Attaches a transport to the connection of this token.
+    pub(crate) fn attach(&self, token: &str, user: Option<&str>) -> Result<Attached, Refused> {
+        let (id, expires_at) = self.verify(token, user).ok_or(Refused::Unknown)?;
+        self.forget_expired();
+        match self.used.entry(id.clone()) {
+            dashmap::Entry::Occupied(entry) => Err(match entry.get() {
+                Use::Attached => Refused::InUse,
+                Use::Ended => Refused::Unknown,
+            }),
+            dashmap::Entry::Vacant(_) if expires_at < SystemTime::now() => Err(Refused::Unknown),
+            dashmap::Entry::Vacant(entry) => {
+                entry.insert(Use::Attached);
+                Ok(Attached { id, expires_at: Some(expires_at) })
+            }
+        }
+    }
+
+    /// What became of the connection of this token, without attaching to it.
+    pub(crate) fn look_up(&self, token: &str, user: Option<&str>) -> Result<(), Refused> {
+        let (id, expires_at) = self.verify(token, user).ok_or(Refused::Unknown)?;
+        match self.used.get(&id).as_deref() {
+            Some(Use::Attached) => Err(Refused::InUse),
+            None if expires_at >= SystemTime::now() => Ok(()),
+            _ => Err(Refused::Unknown),
+        }
+    }
+
+    /// The connection has ended: its token gives no other one (P-HTTP-07).
+    pub(crate) fn release(&self, attached: Attached) {
+        let Some(expires_at) = attached.expires_at else { return };
+        if expires_at < SystemTime::now() {
+            self.used.remove(&attached.id);
+        } else {
+            self.used.insert(attached.id.clone(), Use::Ended);
+            lock(&self.ended).push_back((expires_at, attached.id));
+        }
+    }
+
+    fn verify(&self, token: &str, user: Option<&str>) -> Option<(ConnectionId, SystemTime)> {
+        let bytes = URL_SAFE_NO_PAD.decode(token).ok().filter(|bytes| bytes.len() == SIGNED_BYTES + MAC_BYTES)?;
+        let (signed, mac) = bytes.split_at(SIGNED_BYTES);
+        self.mac(signed, user).verify_truncated_left(mac).ok()?;
+        let id = match signed[0] {
+            0 => ConnectionId::from(token),
+            _ => ConnectionId::from(URL_SAFE_NO_PAD.encode(&signed[1..=ID_BYTES])),
+        };
+        let millis = u64::from_be_bytes(signed[1 + ID_BYTES..].try_into().ok()?);
+        Some((id, UNIX_EPOCH + Duration::from_millis(millis)))
+    }
+
+    /// The user is signed too: a token is of use to nobody else (P-AUTH-11).
+    fn mac(&self, signed: &[u8], user: Option<&str>) -> Hmac<Sha256> {
+        let mut mac = <Hmac<Sha256> as KeyInit>::new(&self.key.into());
+        mac.update(signed);
+        mac.update(&[u8::from(user.is_some())]);
+        mac.update(user.unwrap_or("").as_bytes());
+        mac
+    }
+
+    fn new_id(&self) -> ([u8; ID_BYTES], ConnectionId) {
+        let mut bytes: [u8; ID_BYTES] = random();
+        bytes[..NODE_BYTES].copy_from_slice(&self.node);
+        (bytes, ConnectionId::from(URL_SAFE_NO_PAD.encode(bytes)))
+    }
+
+    fn forget_expired(&self) {
+        let now = SystemTime::now();
+        let mut ended = lock(&self.ended);
+        while let Some((expires_at, id)) = ended.pop_front() {
+            if expires_at >= now {
+                ended.push_front((expires_at, id));
+                break;
+            }
+            self.used.remove(&id);
+        }
+    }
+}
+
+fn pad(key: [u8; 32]) -> [u8; 64] {
+    let mut padded = [0; 64];
+    padded[..32].copy_from_slice(&key);
+    padded
+}
+
+fn millis(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
+}
+
+/// Bytes from the system's cryptographic source. Without one no secret can be made, so the process cannot go on.
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the system has a source of randomness");
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_good_once_and_for_its_user() {
+        let tokens = Tokens::new(Duration::from_secs(15));
+        let issued = tokens.issue(1, Some("ann"));
+        assert_eq!(issued.id.len(), 22, "P-NEG-10");
+        assert_eq!(tokens.attach(&issued.token, Some("bob")).unwrap_err(), Refused::Unknown);
+        assert_eq!(tokens.attach(&issued.token, None).unwrap_err(), Refused::Unknown);
+        assert_eq!(tokens.attach(&issued.id, Some("ann")).unwrap_err(), Refused::Unknown);
+        let attached = tokens.attach(&issued.token, Some("ann")).unwrap();
+        assert_eq!(attached.id, issued.id);
+        assert_eq!(tokens.attach(&issued.token, Some("ann")).unwrap_err(), Refused::InUse);
+        tokens.release(attached);
+        assert_eq!(tokens.attach(&issued.token, Some("ann")).unwrap_err(), Refused::Unknown);
+    }
+
+    #[test]
+    fn a_token_expires() {
+        let tokens = Tokens::new(Duration::ZERO);
+        let issued = tokens.issue(1, None);
+        while SystemTime::now() <= UNIX_EPOCH + Duration::from_millis(millis(SystemTime::now())) {}
+        assert_eq!(tokens.attach(&issued.token, None).unwrap_err(), Refused::Unknown);
+    }
+
+    #[test]
+    fn nodes_that_share_a_key_accept_each_others_tokens() {
+        let (mut one, mut other) = (Tokens::new(Duration::from_secs(15)), Tokens::new(Duration::from_secs(15)));
+        let issued = one.issue(1, None);
+        assert!(other.attach(&issued.token, None).is_err());
+        one.set_key([7; 32]);
+        other.set_key([7; 32]);
+        let issued = one.issue(1, None);
+        assert_eq!(other.attach(&issued.token, None).unwrap().id, issued.id);
+    }
+
+    #[test]
+    fn version_0_has_one_id_for_both() {
+        let tokens = Tokens::new(Duration::from_secs(15));
+        let issued = tokens.issue(0, None);
+        assert_eq!(issued.id.as_str(), issued.token);
+        assert_eq!(tokens.attach(&issued.token, None).unwrap().id, issued.id);
+    }
+
+    #[test]
+    fn any_changed_bit_is_noticed() {
+        let tokens = Tokens::new(Duration::from_secs(15));
+        let issued = tokens.issue(1, None);
+        let bytes = URL_SAFE_NO_PAD.decode(&issued.token).unwrap();
+        for bit in 0..bytes.len() * 8 {
+            let mut changed = bytes.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert!(tokens.attach(&URL_SAFE_NO_PAD.encode(changed), None).is_err(), "bit {bit}");
+        }
+    }
+}

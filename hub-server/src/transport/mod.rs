@@ -1,0 +1,43 @@
+//! What a transport is: bytes in, bytes out, close.
+
+pub(crate) mod web_socket;
+
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use hub_core::TransferFormat;
+
+/// What came in.
+#[derive(Debug)]
+pub(crate) enum Received {
+    Bytes(Bytes),
+    /// The client ended the connection in the transport's own way, or is gone.
+    End { closed: bool },
+    /// More at once than the transport takes.
+    TooLarge,
+    /// The client broke the rules of the transport.
+    Failed(String),
+}
+
+/// The connection to a client is lost.
+#[derive(Debug)]
+pub(crate) struct Lost;
+
+pub(crate) trait Transport: Send + Unpin + 'static {
+    /// What the transport can carry (P-HS-10).
+    const FORMAT: TransferFormat;
+
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Received>;
+
+    /// Whether [`send`](Self::send) may be called: not too much waits to be flushed.
+    fn has_room(&self) -> bool;
+
+    /// Takes whole hub messages (P-FRM-05), to leave with the next flush.
+    fn send(&mut self, messages: Bytes, format: TransferFormat) -> Result<(), Lost>;
+
+    /// Ready when everything that was sent is with the operating system.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Lost>>;
+
+    /// Says goodbye, and waits until the client has too.
+    fn close(&mut self) -> impl Future<Output = ()> + Send;
+}
