@@ -75,10 +75,7 @@ impl HubError {
 
 impl<E: StdError + Send + Sync + 'static> From<E> for HubError {
     fn from(error: E) -> Self {
-        let full = std::any::type_name::<E>();
-        // `a::b::Failed<c::D>` is `Failed`.
-        let name = full.split('<').next().unwrap_or(full);
-        let kind = name.rsplit("::").next().unwrap_or(name);
+        let kind = short_type_name::<E>();
         Self(Box::new(Inner { public: false, kind, message: error.to_string(), source: Some(Box::new(error)) }))
     }
 }
@@ -163,6 +160,12 @@ impl From<EncodeError> for CallError {
 pub enum ProtocolError {
     /// A mandatory member is absent (P-JSON-03, 05, 06, 07, 09, 14).
     Missing(&'static str),
+    /// A list of texts with a null in it (P-JSON-08).
+    NullInList(&'static str),
+    /// A header whose value is not a text (P-JSON-15).
+    HeaderType(String),
+    /// A boolean that is neither true nor false (P-JSON-13).
+    NotABoolean(&'static str),
     /// A member has the wrong type (P-JSON-03, 06, 07, 08, 15).
     WrongType {
         /// The member.
@@ -174,7 +177,7 @@ pub enum ProtocolError {
     NotAnObject(&'static str),
     /// A Completion with both an error and a result (P-JSON-10).
     ErrorAndResult,
-    /// Bytes that are not JSON (P-JSON-16).
+    /// Bytes that are not JSON (P-JSON-16), with what the parser says of them, which stays here.
     InvalidJson(String),
     /// Bytes that are not MessagePack, or not of the shape that a message has (section 5).
     InvalidMessagePack(String),
@@ -219,9 +222,12 @@ impl fmt::Display for ProtocolError {
         match self {
             Self::Missing(name) => write!(f, "Missing required property '{name}'."),
             Self::WrongType { name, expected } => write!(f, "Expected '{name}' to be of type {expected}."),
+            Self::NullInList(name) => write!(f, "Null value for '{name}' is not valid."),
+            Self::HeaderType(name) => write!(f, "Expected header '{name}' to be of type String."),
+            Self::NotABoolean(name) => write!(f, "Expected '{name}' to be true or false."),
             Self::NotAnObject(found) => write!(f, "Unexpected JSON Token Type '{found}'. Expected a JSON Object."),
             Self::ErrorAndResult => f.write_str("The 'error' and 'result' properties are mutually exclusive."),
-            Self::InvalidJson(why) => write!(f, "Error reading JSON. {why}"),
+            Self::InvalidJson(_) => f.write_str("Error reading JSON."),
             Self::InvalidMessagePack(why) => f.write_str(why),
             Self::NoInvocationId(message) => write!(f, "Null or empty invocation ID for {message} message."),
             Self::InvalidResultKind => f.write_str("Invalid invocation result kind."),
@@ -243,6 +249,15 @@ impl fmt::Display for ProtocolError {
 }
 
 impl StdError for ProtocolError {}
+
+/// The name of a type without its path and parameters: `a::b::Failed<c::D>` is `Failed`. An `Option` is called by what
+/// it holds.
+pub fn short_type_name<T: ?Sized>() -> &'static str {
+    let name = std::any::type_name::<T>();
+    let name = name.strip_prefix("core::option::Option<").unwrap_or(name);
+    let name = name.split(['<', '>']).next().unwrap_or(name);
+    name.rsplit("::").next().unwrap_or(name)
+}
 
 /// `{head} {kind}: {message}`, the form of every detailed error on the wire (P-ERR-02).
 pub fn with_detail(head: &str, kind: &str, message: &str) -> String {

@@ -62,6 +62,11 @@ impl Incoming {
         self.len() == 0
     }
 
+    /// Whether [`next_frame`](Self::next_frame) has not looked at everything yet.
+    pub fn has_news(&self) -> bool {
+        !self.chunk.is_empty() || self.later_len > 0
+    }
+
     /// Takes the next whole frame, without its separator or prefix.
     ///
     /// # Errors

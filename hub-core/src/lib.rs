@@ -72,6 +72,6 @@ pub use self::contract::{
     Untyped, Upload,
 };
 pub use self::dispatch::{Callbacks, Dispatch};
-pub use self::error::{CallError, EncodeError, HubError, ProtocolError, Result, with_detail};
+pub use self::error::{CallError, EncodeError, HubError, ProtocolError, Result, short_type_name, with_detail};
 pub use self::message::{ConnectionId, InvocationId};
 pub use self::outgoing::{Outgoing, with_outgoing};

@@ -101,7 +101,7 @@ impl Answers for One {
             Err(oneshot::Canceled) => return Err(CallError::Closed(format!("Connection '{}' disconnected.", self.id))),
         };
         result.read().map_err(|error| {
-            let name = std::any::type_name::<T>();
+            let name = hub_core::short_type_name::<T>();
             CallError::Decode(format!("Error trying to deserialize result to {name}. {}", error.detail()))
         })
     }

@@ -166,7 +166,7 @@ impl<H: Hub> Context<H> {
 
     /// The members of several groups; those of more than one get the message more than once (P-LT-05).
     pub fn groups<G: Into<Box<str>>>(&self, groups: impl IntoIterator<Item = G>) -> Client<H, Many> {
-        self.many(Recipients::Groups { names: into_all(groups), except: Vec::new() })
+        self.many(Recipients::Groups(into_all(groups)))
     }
 
     /// The members of a group but these connections.
@@ -175,7 +175,7 @@ impl<H: Hub> Context<H> {
         group: &str,
         ids: impl IntoIterator<Item = I>,
     ) -> Client<H, Many> {
-        self.many(Recipients::Groups { names: vec![group.into()], except: into_all(ids) })
+        self.many(Recipients::Group { name: group.into(), except: into_all(ids) })
     }
 
     /// The members of a group but the caller.

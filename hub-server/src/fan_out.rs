@@ -13,14 +13,15 @@ use crate::peer::Peer;
 pub(crate) enum Recipients {
     All { except: Vec<ConnectionId> },
     Connections(Vec<ConnectionId>),
-    Groups { names: Vec<Box<str>>, except: Vec<ConnectionId> },
+    Group { name: Box<str>, except: Vec<ConnectionId> },
+    Groups(Vec<Box<str>>),
     Users(Vec<Box<str>>),
 }
 
 /// Puts a message into the outbox of each recipient, encoded once a protocol. Unknown recipients are no error (P-LT-03).
 ///
 /// # Errors
-/// When an argument cannot be encoded, or a group of several has no name (P-LT-06). Nothing is sent then.
+/// When an argument cannot be encoded, or one of several groups has no name (P-LT-06). Nothing is sent then.
 pub(crate) fn deliver(hub: &HubState, to: &Recipients, message: &Outgoing<'_>) -> Result<(), CallError> {
     let mut failure = None;
     let mut send = |peer: &Arc<Peer>| {
@@ -39,15 +40,12 @@ pub(crate) fn deliver(hub: &HubState, to: &Recipients, message: &Outgoing<'_>) -
             // Once each, however often an id is named (P-LT-05).
             distinct(ids).filter_map(|id| registry.connection(id)).for_each(|peer| send(&peer));
         }
-        Recipients::Groups { names, except } => {
-            if names.len() > 1 && names.iter().any(|name| name.is_empty()) {
-                return Err(CallError::Refused("Cannot send to an empty group name.".to_owned()));
-            }
-            for name in names {
-                // Once a group, for those who are in several of them (P-LT-05).
-                registry.each_of_group(name, unless(except, &mut send));
-            }
+        Recipients::Group { name, except } => registry.each_of_group(name, unless(except, send)),
+        Recipients::Groups(names) if names.iter().any(|name| name.is_empty()) => {
+            return Err(CallError::Refused("Cannot send to an empty group name.".to_owned()));
         }
+        // Once a group, for those who are in several of them (P-LT-05).
+        Recipients::Groups(names) => names.iter().for_each(|name| registry.each_of_group(name, &mut send)),
         Recipients::Users(ids) => distinct(ids).for_each(|id| registry.each_of_user(id, &mut send)),
     }
     failure.map_or(Ok(()), |error| Err(error.into()))

@@ -106,8 +106,7 @@ impl<H: Hub> HubRoute<H> {
 
     /// The router that serves the hub, to be nested at its path, and the handle to reach its clients from elsewhere.
     pub fn build<S: Clone + Send + Sync + 'static>(self) -> (Router<S>, HubHandle<H>) {
-        let name = std::any::type_name::<H>();
-        let name = name.split('<').next().unwrap_or(name).rsplit("::").next().unwrap_or(name);
+        let name = hub_core::short_type_name::<H>();
         events::options_checked(name, &self.options);
         let mut hub = HubState::new(name, self.options);
         if let Some(key) = self.token_key {

@@ -1,6 +1,7 @@
 //! The `json` protocol (protocol.md section 4).
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
 use std::io;
 
@@ -62,7 +63,7 @@ pub(super) fn decode(frame: &Bytes) -> Result<Option<Message>, ProtocolError> {
             allow_reconnect: match members.allow_reconnect.map(RawValue::get) {
                 None | Some("null" | "false") => false,
                 Some("true") => true,
-                Some(_) => return Err(ProtocolError::WrongType { name: "allowReconnect", expected: "Boolean" }),
+                Some(_) => return Err(ProtocolError::NotABoolean("allowReconnect")),
             },
         },
         8 => Message::Ack { sequence_id: number(members.sequence_id, "sequenceId")? },
@@ -209,16 +210,20 @@ impl Members<'_> {
 
     fn headers(&self) -> Result<Headers, ProtocolError> {
         let Some(headers) = self.headers.filter(|headers| headers.get() != "null") else { return Ok(Headers::new()) };
-        serde_json::from_str::<std::collections::BTreeMap<String, String>>(headers.get())
-            .map(|headers| headers.into_iter().collect())
-            .map_err(|_| ProtocolError::WrongType { name: "headers", expected: "Object" })
+        let headers: HashMap<String, &RawValue> = serde_json::from_str(headers.get())
+            .map_err(|_| ProtocolError::WrongType { name: "headers", expected: "StartObject" })?;
+        let texts = headers.into_iter().map(|(name, value)| match serde_json::from_str(value.get()) {
+            Ok(value) => Ok((name, value)),
+            Err(_) => Err(ProtocolError::HeaderType(name)),
+        });
+        texts.collect()
     }
 
     fn stream_ids(&self) -> Result<Vec<InvocationId>, ProtocolError> {
         let Some(ids) = self.stream_ids.filter(|ids| ids.get() != "null") else { return Ok(Vec::new()) };
-        let ids: Vec<Cow<'_, str>> = serde_json::from_str(ids.get())
-            .map_err(|_| ProtocolError::WrongType { name: "streamIds", expected: "Array of String" })?;
-        Ok(ids.into_iter().map(InvocationId::from).collect())
+        let ids: Vec<Option<Cow<'_, str>>> = serde_json::from_str(ids.get())
+            .map_err(|_| ProtocolError::WrongType { name: "streamIds", expected: "Array" })?;
+        ids.into_iter().map(|id| id.map(InvocationId::from).ok_or(ProtocolError::NullInList("streamIds"))).collect()
     }
 }
 

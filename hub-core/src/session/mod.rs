@@ -684,6 +684,7 @@ impl Session {
     }
 
     fn input_waits(&self) -> bool {
-        self.parked.is_some() || !self.incoming.is_empty()
+        // The beginning of a message is none (P-PING-06).
+        self.parked.is_some() || self.incoming.has_news()
     }
 }

@@ -7,14 +7,19 @@ use hub_core::{Binary, CallError, Caller, HubError, Result, Upload, contract};
 use hub_server::{Context, DisconnectReason, Hub, hub};
 use serde::{Deserialize, Serialize};
 
-/// A value of many types.
+/// A value of many types. The .NET client writes its members in camelCase (P-JSON-17).
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(crate) struct Sample {
+    #[serde(alias = "name")]
     name: String,
+    #[serde(alias = "value")]
     value: i32,
+    #[serde(alias = "ratio")]
     ratio: f64,
+    #[serde(alias = "tags")]
     tags: Vec<String>,
+    #[serde(alias = "child")]
     child: Option<Box<Self>>,
 }
 
@@ -36,7 +41,7 @@ pub(crate) trait ConformanceClient {
     async fn connected(&self, connection_id: &str);
     async fn gone(&self, connection_id: &str, error: Option<String>);
     async fn stream_canceled(&self);
-    async fn ask(&self, prompt: &str) -> Result<String>;
+    async fn ask(&self, prompt: &str) -> Result<Option<String>>;
 }
 
 /// The error of `Fail`, called as in .NET.
@@ -92,7 +97,7 @@ fn is_admin(caller: &Caller<'_>) -> bool {
 }
 
 /// A client's answer, or its error for everybody to read.
-fn told(answer: Result<String, CallError>) -> Result<String> {
+fn told(answer: Result<Option<String>, CallError>) -> Result<Option<String>> {
     answer.map_err(|error| HubError::public(error.to_string()))
 }
 
@@ -103,12 +108,12 @@ fn ints(count: i32) -> impl Stream<Item = Result<i32>> + Send {
 #[hub]
 impl ConformanceHub {
     #[method]
-    async fn echo(&self, text: String) -> Result<String> {
+    async fn echo(&self, text: Option<String>) -> Result<Option<String>> {
         Ok(text)
     }
 
     #[method]
-    async fn echo_object(&self, sample: Sample) -> Result<Sample> {
+    async fn echo_object(&self, sample: Option<Sample>) -> Result<Option<Sample>> {
         Ok(sample)
     }
 
@@ -342,10 +347,10 @@ impl ConformanceHub {
     }
 
     #[method]
-    async fn concat(&self, mut items: Upload<String>) -> Result<String> {
+    async fn concat(&self, mut items: Upload<Option<String>>) -> Result<String> {
         let mut all = String::new();
         while let Some(item) = items.next().await {
-            all += &item?;
+            all += item?.as_deref().unwrap_or_default();
         }
         Ok(all)
     }
@@ -356,7 +361,7 @@ impl ConformanceHub {
     }
 
     #[method]
-    async fn two_uploads(&self, numbers: Upload<i32>, prefix: &str, texts: Upload<String>) -> Result<String> {
+    async fn two_uploads(&self, numbers: Upload<i32>, prefix: &str, texts: Upload<Option<String>>) -> Result<String> {
         let sum = self.sum(numbers).await?;
         let all = self.concat(texts).await?;
         Ok(format!("{prefix}:{sum}:{all}"))
@@ -377,12 +382,12 @@ impl ConformanceHub {
     // Client results
 
     #[method]
-    async fn ask_caller(&self, prompt: &str) -> Result<String> {
+    async fn ask_caller(&self, prompt: &str) -> Result<Option<String>> {
         told(self.cx.caller().ask(prompt).await)
     }
 
     #[method]
-    async fn ask_client(&self, id: &str, prompt: &str) -> Result<String> {
+    async fn ask_client(&self, id: &str, prompt: &str) -> Result<Option<String>> {
         told(self.cx.connection(id).ask(prompt).await)
     }
 }
