@@ -44,7 +44,8 @@ pub struct Incoming {
 impl Incoming {
     /// Appends what the transport brought.
     pub fn push(&mut self, bytes: Bytes) {
-        if self.chunk.is_empty() {
+        // What waits behind an empty chunk goes before what comes now.
+        if self.chunk.is_empty() && self.later.is_empty() {
             self.chunk = bytes;
         } else if !bytes.is_empty() {
             self.later_len += bytes.len();

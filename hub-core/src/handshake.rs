@@ -138,7 +138,11 @@ impl HandshakeResponse {
         let value: Value = serde_json::from_slice(text).map_err(|error| ProtocolError::InvalidJson(error.to_string()))?;
         match value.as_object() {
             Some(members) if !members.contains_key("type") => {
-                let error = members.get("error").and_then(Value::as_str).map(str::to_owned);
+                let error = match members.get("error") {
+                    None | Some(Value::Null) => None,
+                    Some(Value::String(error)) => Some(error.clone()),
+                    Some(_) => return Err(ProtocolError::WrongType { name: "error", expected: "String" }),
+                };
                 Ok(Self { error })
             }
             _ => Err(ProtocolError::NoHandshakeResponse),

@@ -3,7 +3,7 @@
 use proc_macro2::{Span, TokenStream, TokenTree};
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
-use syn::{Attribute, Error, Expr, ExprPath, Ident, LitStr, Meta, Path, Result, Token, parenthesized};
+use syn::{Attribute, Error, Expr, ExprPath, Ident, LitStr, Meta, Path, Result, Token};
 
 use crate::check::Errors;
 use crate::names::Casing;
@@ -66,18 +66,19 @@ impl Options {
     pub(crate) fn read(of: Macro, tokens: TokenStream, errors: &mut Errors) -> Self {
         let mut options = Self { krate: None, casing: None, policies: Vec::new(), of };
         read_list(tokens, of.name(), of.options(), errors, |key, input, errors| {
-            match key {
+            match key.to_string().as_str() {
                 "crate" => options.krate = Some(string(input)?.parse_with(Path::parse_mod_style)?),
                 "rename_all" => options.casing = Some(casing(&string(input)?)?),
                 _ if input.peek(Token![=]) => {
                     input.parse::<Token![=]>()?;
                     options.policies.push(policy(input)?);
                 }
-                _ => {
-                    let list;
-                    parenthesized!(list in input);
-                    options.policies.extend(policies(&list, errors));
-                }
+                _ => match input.parse() {
+                    Ok(TokenTree::Group(list)) if !list.stream().is_empty() => {
+                        options.policies.extend(policies(list.stream(), errors));
+                    }
+                    _ => return Err(Error::new(key.span(), NO_POLICY)),
+                },
             }
             Ok(())
         });
@@ -154,17 +155,14 @@ impl MethodAttrs {
     fn read_authorize(&mut self, attr: &Attribute, errors: &mut Errors) {
         self.authorize.get_or_insert_with(|| attr.clone());
         match &attr.meta {
-            Meta::List(list) if !list.tokens.is_empty() => {
-                let read = |input: ParseStream<'_>| Ok(policies(input, errors));
-                // Reading policies reports mistakes by itself and always reaches the end.
-                self.policies.extend(read.parse2(list.tokens.clone()).unwrap_or_default());
-            }
-            _ => errors.add(attr, format_args!("name at least one policy: `#[authorize(policy)]`, {POLICY}")),
+            Meta::List(list) if !list.tokens.is_empty() => self.policies.extend(policies(list.tokens.clone(), errors)),
+            _ => errors.add(attr, NO_POLICY),
         }
     }
 }
 
-const POLICY: &str = "where `policy` is a `fn(&Caller) -> bool`";
+const NO_POLICY: &str = "name at least one policy, the path of a `fn(&Caller) -> bool`: `authorize(policy)`";
+const NOT_A_POLICY: &str = "a policy is the path of a `fn(&Caller) -> bool`";
 
 /// Reads `key = value, key(value), ..`. After a mistake it goes on behind the next comma.
 fn read_list(
@@ -172,33 +170,28 @@ fn read_list(
     of: &str,
     allowed: &[&str],
     errors: &mut Errors,
-    mut read: impl FnMut(&str, ParseStream<'_>, &mut Errors) -> Result<()>,
+    mut read: impl FnMut(&Ident, ParseStream<'_>, &mut Errors) -> Result<()>,
 ) {
     let mut seen = Vec::new();
-    let parser = |input: ParseStream<'_>| {
-        each_between_commas(input, errors, |input, errors| {
-            let key = input.call(Ident::parse_any)?;
-            let name = key.to_string();
-            if !allowed.contains(&&*name) {
-                let allowed = allowed.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
-                return Err(Error::new(key.span(), format!("`{of}` does not take `{name}`, but: {allowed}")));
-            }
-            if seen.contains(&name) {
-                return Err(Error::new(key.span(), format!("`{name}` is given twice")));
-            }
-            seen.push(name.clone());
-            read(&name, input, errors)
-        });
-        Ok(())
-    };
-    let read = parser.parse2(tokens);
-    errors.keep(read);
+    between_commas(tokens, errors, |input, errors| {
+        let key = input.call(Ident::parse_any)?;
+        let name = key.to_string();
+        if !allowed.contains(&&*name) {
+            let allowed = allowed.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
+            return Err(Error::new(key.span(), format!("`{of}` does not take `{name}`, but: {allowed}")));
+        }
+        if seen.contains(&name) {
+            return Err(Error::new(key.span(), format!("`{name}` is given twice")));
+        }
+        seen.push(name);
+        read(&key, input, errors)
+    });
 }
 
 /// Reads `path, path, ..`
-fn policies(input: ParseStream<'_>, errors: &mut Errors) -> Vec<ExprPath> {
+fn policies(tokens: TokenStream, errors: &mut Errors) -> Vec<ExprPath> {
     let mut policies = Vec::new();
-    each_between_commas(input, errors, |input, _| {
+    between_commas(tokens, errors, |input, _| {
         policies.push(policy(input)?);
         Ok(())
     });
@@ -208,26 +201,30 @@ fn policies(input: ParseStream<'_>, errors: &mut Errors) -> Vec<ExprPath> {
 fn policy(input: ParseStream<'_>) -> Result<ExprPath> {
     match input.parse()? {
         Expr::Path(path) => Ok(path),
-        other => Err(Error::new_spanned(other, format!("a policy is the path of a function, `policy`, {POLICY}"))),
+        other => Err(Error::new_spanned(other, NOT_A_POLICY)),
     }
 }
 
-fn each_between_commas(
-    input: ParseStream<'_>,
+fn between_commas(
+    tokens: TokenStream,
     errors: &mut Errors,
     mut read: impl FnMut(ParseStream<'_>, &mut Errors) -> Result<()>,
 ) {
-    while !input.is_empty() {
-        let result = read(input, errors);
-        let clean = errors.keep(result).is_some();
-        if clean && !input.is_empty() && !input.peek(Token![,]) {
-            errors.add_at(input.span(), "expected `,`");
+    let parser = |input: ParseStream<'_>| {
+        while !input.is_empty() {
+            let result = read(input, errors);
+            if errors.keep(result).is_some() && !input.is_empty() && !input.peek(Token![,]) {
+                errors.add_at(input.span(), "expected `,`");
+            }
+            while !input.is_empty() && !input.peek(Token![,]) {
+                input.parse::<TokenTree>()?;
+            }
+            input.parse::<Option<Token![,]>>()?;
         }
-        while !input.is_empty() && !input.peek(Token![,]) && input.parse::<TokenTree>().is_ok() {}
-        if input.parse::<Option<Token![,]>>().is_err() {
-            return;
-        }
-    }
+        Ok(())
+    };
+    // What can go wrong is reported above: tokens and commas always parse.
+    let _ = parser.parse2(tokens);
 }
 
 /// `= "text"`

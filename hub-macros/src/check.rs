@@ -8,8 +8,8 @@ use quote::ToTokens;
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{
-    Error, FnArg, GenericParam, LitStr, Pat, PatIdent, PatType, ReceiverKind, Safety, Signature, Type, TypeImplTrait, TypePath,
-    TypeReference, WherePredicate,
+    Error, FnArg, GenericParam, LitStr, Pat, PatIdent, PatType, ReceiverKind, Safety, Signature, Type, TypeImplTrait,
+    TypePath, TypeReference, WherePredicate,
 };
 
 use crate::attrs::Macro;
@@ -74,9 +74,12 @@ pub(crate) fn signature(signature: &Signature, of: Macro, errors: &mut Errors) {
 
 /// Checks what a contract's method answers with: its proxy has to name the same type.
 pub(crate) fn answer(shape: &Shape, errors: &mut Errors) {
-    if let Shape::Call { value: ty, .. } | Shape::Stream(ty) = shape {
-        Inside { of: Macro::Contract, reference: REFERENCE_ANSWERED, errors }.visit_type(ty);
-    }
+    let ty = match shape {
+        Shape::Notice => return,
+        Shape::Call { value, .. } => value,
+        Shape::Stream(item) => item,
+    };
+    Inside { of: Macro::Contract, reference: REFERENCE_ANSWERED, errors }.visit_type(ty);
 }
 
 /// Checks that no two names are equal on the wire. The flag tells whether a name stands under a `cfg`: two such names

@@ -22,12 +22,12 @@ pub(crate) enum Shape {
     /// `async fn .. -> Result<T>`
     Call {
         /// The `T`.
-        value: Type,
+        value: Box<Type>,
         /// All behind the arrow.
-        output: Type,
+        output: Box<Type>,
     },
     /// `fn .. -> impl Stream<Item = Result<T>>`: the `T`.
-    Stream(Type),
+    Stream(Box<Type>),
 }
 
 /// A parameter's type, and how the argument gets there.
@@ -68,13 +68,13 @@ impl Shape {
                     Err(Error::new(token.span(), "a method that streams is not `async`: its stream may wait"))
                 }
                 output => match ok_of(output) {
-                    Some(value) => Ok(Self::Call { value: value.clone(), output: output.clone() }),
+                    Some(value) => Ok(Self::Call { value: value.clone().into(), output: output.clone().into() }),
                     None => Err(Error::new_spanned(ty, NO_RESULT)),
                 },
             },
             (None, ReturnType::Type(_, ty)) => match plain(ty) {
                 Type::ImplTrait(stream) => match stream_bound(stream).and_then(item_of) {
-                    Some(item) => Ok(Self::Stream(item.clone())),
+                    Some(item) => Ok(Self::Stream(item.clone().into())),
                     None => Err(Error::new_spanned(ty, NO_ITEM)),
                 },
                 _ => Err(Error::new(signature.ident.span(), NEITHER)),

@@ -85,14 +85,15 @@ struct Stalled {
 
 #[derive(Default)]
 pub(crate) struct Calls {
-    running: FuturesUnordered<Running>,
+    /// Made with the first call that has to wait: the set is not small, and idle connections are many.
+    running: Option<Box<FuturesUnordered<Running>>>,
     uploads: HashMap<CallKey, Vec<Option<UploadSender>>>,
     stalled: Option<Stalled>,
 }
 
 impl Calls {
     pub(crate) fn is_empty(&self) -> bool {
-        self.running.is_empty()
+        self.running.as_ref().is_none_or(|running| running.is_empty())
     }
 
     /// Runs a call as far as it goes. Most are over at once and never wait here.
@@ -112,14 +113,14 @@ impl Calls {
                 if !uploads.is_empty() {
                     self.uploads.insert(key, uploads.into_iter().map(Some).collect());
                 }
-                self.running.push(running);
+                self.running.get_or_insert_default().push(running);
                 None
             }
         }
     }
 
     pub(crate) fn poll_finished(&mut self, cx: &mut Context<'_>) -> Option<Finished> {
-        match self.running.poll_next_unpin(cx) {
+        match self.running.as_mut()?.poll_next_unpin(cx) {
             Poll::Ready(Some(finished)) => {
                 self.uploads.remove(&finished.key);
                 Some(finished)
@@ -130,7 +131,7 @@ impl Calls {
 
     /// Drops what a call does; it ends as cancelled.
     pub(crate) fn cancel(&mut self, key: CallKey) {
-        for running in self.running.iter_mut().filter(|running| running.key == key) {
+        for running in self.each().filter(|running| running.key == key) {
             running.cancel();
         }
     }
@@ -167,7 +168,7 @@ impl Calls {
     /// The connection is over: streams are dropped, uploads fail, plain calls go on (P-STR-06, P-UP-10).
     pub(crate) fn connection_ended(&mut self) {
         self.stalled = None;
-        for running in self.running.iter_mut().filter(|running| running.kind == Kind::Stream) {
+        for running in self.each().filter(|running| running.kind == Kind::Stream) {
             running.cancel();
         }
         for sender in self.uploads.drain().flat_map(|(_, senders)| senders).flatten() {
@@ -177,7 +178,13 @@ impl Calls {
 
     /// Waits for the calls that go on without their connection.
     pub(crate) async fn drain(&mut self) {
-        while self.running.next().await.is_some() {}
+        if let Some(running) = &mut self.running {
+            while running.next().await.is_some() {}
+        }
+    }
+
+    fn each(&mut self) -> impl Iterator<Item = &mut Running> {
+        self.running.iter_mut().flat_map(|running| running.iter_mut())
     }
 }
 

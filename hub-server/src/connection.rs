@@ -40,14 +40,22 @@ pub(crate) struct Opening {
 const WRITE_BATCH: usize = 64 * 1024;
 
 /// Serves a connection from its handshake to its end.
-pub(crate) async fn serve<T: Transport>(transport: T, hub: Arc<HubState>, service: Arc<dyn Service>, opening: Opening) {
-    let _open = Open::new(&hub);
-    let mut driver = Driver::new(transport, hub, service, opening);
-    let reason = {
-        let mut timer = pin!(tokio::time::sleep(Duration::ZERO));
-        poll_fn(|cx| driver.poll(cx, timer.as_mut())).await
-    };
-    driver.finish(reason).await;
+///
+/// The future is small, and so is an idle connection: what is needed for the end is made when it comes.
+pub(crate) fn serve<T: Transport>(
+    transport: T,
+    hub: Arc<HubState>,
+    service: Arc<dyn Service>,
+    opening: Opening,
+) -> impl Future<Output = ()> + Send {
+    let mut driver = Box::new(Driver::new(transport, hub, service, opening));
+    async move {
+        let reason = {
+            let mut timer = pin!(tokio::time::sleep(Duration::ZERO));
+            poll_fn(|cx| driver.poll(cx, timer.as_mut())).await
+        };
+        Box::pin(driver.finish(reason)).await;
+    }
 }
 
 struct Driver<T> {
@@ -77,6 +85,8 @@ struct Driver<T> {
     /// Why the client is gone, while what it sent before is still served.
     gone: Option<DisconnectReason>,
     reason: Option<DisconnectReason>,
+    /// The last to go: a shutdown waits for it.
+    _open: Open,
 }
 
 impl<T: Transport> Driver<T> {
@@ -84,6 +94,7 @@ impl<T: Transport> Driver<T> {
         let Opening { attached, identity, request } = opening;
         let expires = identity.expires_at().filter(|_| hub.options().close_on_authentication_expiration);
         Self {
+            _open: Open::new(&hub),
             session: Session::server(Arc::clone(hub.session_options()), T::FORMAT, now()),
             transport,
             expires: expires.map(|at| now() + at.duration_since(SystemTime::now()).unwrap_or_default()),
@@ -112,8 +123,9 @@ impl<T: Transport> Driver<T> {
         if timer.as_mut().poll(cx).is_ready() {
             self.handle_timeout(now);
         }
+        let mut receiving = true;
         loop {
-            let progress = self.poll_receive(cx, now)
+            let progress = self.poll_receive(cx, now, &mut receiving)
                 | self.poll_hook(cx)
                 | self.poll_session(cx, now)
                 | self.poll_calls(cx)
@@ -133,11 +145,17 @@ impl<T: Transport> Driver<T> {
         Poll::Pending
     }
 
-    fn poll_receive(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        if self.gone.is_some() || self.blocked.is_some() || self.session.is_closed() || !self.session.wants_input() {
+    /// Takes what the socket has, as long as there is room for it. `receiving` ends with the first time that it has
+    /// nothing: it will wake this task.
+    fn poll_receive(&mut self, cx: &mut Context<'_>, now: Instant, receiving: &mut bool) -> bool {
+        let full = self.blocked.is_some() || !self.session.wants_input();
+        if !*receiving || full || self.gone.is_some() || self.session.is_closed() {
             return false;
         }
-        let Poll::Ready(received) = self.transport.poll_receive(cx) else { return false };
+        let Poll::Ready(received) = self.transport.poll_receive(cx) else {
+            *receiving = false;
+            return false;
+        };
         match received {
             Received::Bytes(bytes) => self.session.handle_bytes(now, bytes),
             Received::End { closed: true } => self.gone = Some(DisconnectReason::ClosedByClient),
@@ -420,7 +438,7 @@ impl<T: Transport> Driver<T> {
     }
 
     /// After the end: goodbye to the client, the disconnected hook, and the calls that go on without it.
-    async fn finish(mut self, reason: DisconnectReason) {
+    async fn finish(mut self: Box<Self>, reason: DisconnectReason) {
         self.questions.clear();
         self.calls.connection_ended();
         let close_timeout = self.hub.options().web_socket_close_timeout;

@@ -237,7 +237,8 @@ fn connect(
     tokio::spawn(async move {
         match upgrade.await {
             Ok(upgraded) => {
-                let socket = WebSocket::new(upgraded, hub.session_options().receive_limit).await;
+                // Boxed, because what it takes to open a WebSocket would stay part of the task for good.
+                let socket = Box::pin(WebSocket::new(upgraded, hub.session_options().receive_limit)).await;
                 serve(socket, hub, service, opening).await;
             }
             Err(error) => {

@@ -296,8 +296,9 @@ pub(super) fn encode(message: &Message, out: &mut BytesMut) {
                     out.put_slice(b",\"result\":");
                     out.put_slice(value.bytes());
                 }
-                Outcome::Void => {}
-                Outcome::Error(error) => write_error(error, out),
+                // An empty error is none (P-JSON-12).
+                Outcome::Error(error) if !error.is_empty() => write_error(error, out),
+                Outcome::Void | Outcome::Error(_) => {}
             }
             out.put_u8(b'}');
         }

@@ -374,5 +374,8 @@ pub(super) fn read_value<'de, S: DeserializeSeed<'de>>(
     bytes: &'de [u8],
     seed: S,
 ) -> Result<S::Value, rmp_serde::decode::Error> {
-    seed.deserialize(&mut rmp_serde::Deserializer::from_read_ref(bytes).with_human_readable())
+    let mut deserializer = rmp_serde::Deserializer::from_read_ref(bytes).with_human_readable();
+    // As deep as `skip_value` goes: the deserializer refuses the level that uses up its limit.
+    deserializer.set_max_depth(MAX_DEPTH + 2);
+    seed.deserialize(&mut deserializer)
 }

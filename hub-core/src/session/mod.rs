@@ -5,7 +5,7 @@ mod keep_alive;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -413,6 +413,8 @@ impl Session {
                             self.parked = Some(parked);
                             return None;
                         }
+                        // The peer could not be heard while its call was parked (P-PING-05).
+                        self.keep_alive.received(self.now);
                         if let Some(output) = self.begin(*parked, Wants::Answer) {
                             return Some(output);
                         }
@@ -627,7 +629,8 @@ impl Session {
             }
             return None;
         }
-        if let Some(reused) = streams.iter().find(|stream| self.served.has_upload(stream)) {
+        let mut seen = HashSet::with_capacity(streams.len());
+        if let Some(reused) = streams.iter().find(|stream| self.served.has_upload(stream) || !seen.insert(*stream)) {
             let ignored = Ignored::UploadReused(reused.clone());
             if let Some(id) = id {
                 let error = format!("Stream ID '{reused}' is already in use.");

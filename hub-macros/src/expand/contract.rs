@@ -2,7 +2,9 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
-use syn::{Attribute, ItemTrait, LitStr, ReturnType, Signature, TraitItem, TraitItemFn, Type, TypeParamBound, parse_quote};
+use syn::{
+    Attribute, ItemTrait, LitStr, ReturnType, Signature, TraitItem, TraitItemFn, Type, TypeParamBound, parse_quote,
+};
 
 use crate::attrs::{Macro, MethodAttrs, Options};
 use crate::check::{self, Errors};

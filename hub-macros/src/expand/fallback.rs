@@ -8,11 +8,12 @@ use crate::attrs::{Macro, MethodAttrs};
 use crate::check::Errors;
 
 pub(crate) fn misplaced(of: Macro, tokens: TokenStream, mut errors: Errors) -> TokenStream {
-    let mut item = match syn::parse2(tokens.clone()) {
+    let original = tokens.clone();
+    let mut item = match syn::parse2(tokens) {
         Ok(item) => item,
         Err(error) => {
             let error = error.into_compile_error();
-            return quote!(#tokens #error);
+            return quote!(#original #error);
         }
     };
     errors.add_at(Span::call_site(), reason(of, &item));

@@ -85,7 +85,8 @@ impl WebSocket {
     /// Buffers as much of a message as one write takes.
     fn send_fragment(&mut self, mut message: Bytes, opcode: Data) -> Result<(), Lost> {
         self.rest = message.split_off(message.len().min(WRITE_CHUNK));
-        self.buffered += message.len();
+        // Never zero while a frame waits, be it an empty one.
+        self.buffered += message.len() + 1;
         let frame = Frame::message(message, OpCode::Data(opcode), self.rest.is_empty());
         Pin::new(&mut self.stream).start_send(Message::Frame(frame)).map_err(|_| Lost)
     }
@@ -125,15 +126,15 @@ impl Transport for WebSocket {
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Lost>> {
-        loop {
+        while self.buffered > 0 {
             ready!(Pin::new(&mut self.stream).poll_flush(cx)).map_err(|_| Lost)?;
             self.buffered = 0;
-            if self.rest.is_empty() {
-                return Poll::Ready(Ok(()));
+            if !self.rest.is_empty() {
+                let rest = std::mem::take(&mut self.rest);
+                self.send_fragment(rest, Data::Continue)?;
             }
-            let rest = std::mem::take(&mut self.rest);
-            self.send_fragment(rest, Data::Continue)?;
         }
+        Poll::Ready(Ok(()))
     }
 
     async fn close(&mut self) {
