@@ -277,7 +277,11 @@ trait EncodedItems: Send {
 struct Encoding<T>(Pin<Box<dyn Stream<Item = T> + Send>>);
 
 impl<T: Serialize> EncodedItems for Encoding<T> {
-    fn poll_next(mut self: Pin<&mut Self>, codec: Codec, cx: &mut Context<'_>) -> Poll<Option<Result<Payload, String>>> {
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        codec: Codec,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Payload, String>>> {
         let item = ready!(self.0.as_mut().poll_next(cx));
         Poll::Ready(item.map(|item| codec.encode_value(&item).map_err(|error| error.to_string())))
     }

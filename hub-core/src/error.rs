@@ -61,11 +61,7 @@ impl HubError {
 
     /// The text that goes over the wire: `head`, and what may be told of this error behind it (P-ERR-01 to 03).
     pub fn wire_text(&self, head: &str, detailed: bool) -> String {
-        if self.is_public() || detailed {
-            with_detail(head, self.kind(), &self.0.message)
-        } else {
-            head.to_owned()
-        }
+        if self.is_public() || detailed { with_detail(head, self.kind(), &self.0.message) } else { head.to_owned() }
     }
 
     fn of(public: bool, kind: &'static str, message: String) -> Self {
@@ -123,11 +119,9 @@ impl fmt::Display for CallError {
         match self {
             Self::TimedOut => f.write_str("no answer came within the deadline"),
             Self::Cancelled => f.write_str("Invocation canceled by the server."),
-            Self::Refused(text)
-            | Self::Remote(text)
-            | Self::Closed(text)
-            | Self::Decode(text)
-            | Self::Encode(text) => f.write_str(text),
+            Self::Refused(text) | Self::Remote(text) | Self::Closed(text) | Self::Decode(text) | Self::Encode(text) => {
+                f.write_str(text)
+            }
         }
     }
 }

@@ -135,7 +135,8 @@ impl HandshakeResponse {
     /// # Errors
     /// When it is something else (P-HS-03).
     pub fn parse(text: &[u8]) -> Result<Self, ProtocolError> {
-        let value: Value = serde_json::from_slice(text).map_err(|error| ProtocolError::InvalidJson(error.to_string()))?;
+        let value: Value =
+            serde_json::from_slice(text).map_err(|error| ProtocolError::InvalidJson(error.to_string()))?;
         match value.as_object() {
             Some(members) if !members.contains_key("type") => {
                 let error = match members.get("error") {

@@ -45,6 +45,9 @@
 //!
 //! Rules are cited by number (`P-INV-05`) from the project's wire checklist.
 
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
 mod args;
 mod caller;
 mod codec;
@@ -56,9 +59,6 @@ pub mod handshake;
 pub mod message;
 pub mod negotiate;
 mod outgoing;
-#[doc(hidden)]
-#[path = "private.rs"]
-pub mod __private;
 pub mod session;
 
 pub use futures_core::Stream;

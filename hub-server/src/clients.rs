@@ -68,7 +68,11 @@ impl Remote for One {
 }
 
 impl Answers for One {
-    async fn invoke<A: Arguments, T: DeserializeOwned + Send>(&self, target: &str, arguments: A) -> Result<T, CallError> {
+    async fn invoke<A: Arguments, T: DeserializeOwned + Send>(
+        &self,
+        target: &str,
+        arguments: A,
+    ) -> Result<T, CallError> {
         refuse_uploads::<A>()?;
         if matches!(self.asked_in, AskedIn::ConnectedHook) {
             let why = "Client results inside OnConnectedAsync Hub methods are not allowed.";

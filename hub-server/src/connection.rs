@@ -476,9 +476,7 @@ impl<T: Transport> Driver<T> {
 fn contain(hook: impl Future<Output = Result<(), HubError>> + Send + 'static) -> BoxFuture<Result<(), HubError>> {
     let hook = AssertUnwindSafe(hook).catch_unwind();
     Box::pin(hook.map(|returned| {
-        returned.unwrap_or_else(|panic| {
-            Err(HubError::private(format!("panicked: {}", panic_message(&*panic))))
-        })
+        returned.unwrap_or_else(|panic| Err(HubError::private(format!("panicked: {}", panic_message(&*panic)))))
     }))
 }
 

@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use hub_core::session::CallKey;
-use hub_core::{ConnectionId, Dispatch, Identity, Proxy, ProtocolError, Result};
+use hub_core::{ConnectionId, Dispatch, Identity, ProtocolError, Proxy, Result};
 
 use crate::clients::{AskedIn, Many, One};
 use crate::fan_out::Recipients;
@@ -278,11 +278,9 @@ impl DisconnectReason {
             Self::Protocol(error) => error.to_string(),
             Self::SlowReader => "The client reads more slowly than it is written to.".to_owned(),
             Self::SendTimedOut => "A write to the client did not finish within the send timeout.".to_owned(),
-            Self::ClosedByClient
-            | Self::Lost
-            | Self::Aborted
-            | Self::AuthenticationExpired
-            | Self::Shutdown => return None,
+            Self::ClosedByClient | Self::Lost | Self::Aborted | Self::AuthenticationExpired | Self::Shutdown => {
+                return None;
+            }
         })
     }
 }

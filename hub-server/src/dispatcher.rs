@@ -23,7 +23,11 @@ pub(crate) type UploadSender = mpsc::Sender<Result<Payload, HubError>>;
 pub(crate) enum Begun {
     /// It will not run: the text for the caller.
     Refused(String),
-    Running { future: BoxFuture<Result<Payload, HubError>>, kind: Kind, uploads: Vec<UploadSender> },
+    Running {
+        future: BoxFuture<Result<Payload, HubError>>,
+        kind: Kind,
+        uploads: Vec<UploadSender>,
+    },
 }
 
 /// A hub, seen by the connections that serve it.
@@ -75,7 +79,8 @@ impl<H: Hub> Service for Dispatcher<H> {
             // Whatever the detail (P-INV-03).
             return Begun::Refused(format!("{binding_failed} HubException: Method does not exist."));
         };
-        let (senders, uploads) = if streams == method.uploads { open_uploads(peer, streams) } else { Default::default() };
+        let (senders, uploads) =
+            if streams == method.uploads { open_uploads(peer, streams) } else { Default::default() };
         let items: Option<Box<dyn ItemSink>> = match method.kind {
             Kind::Stream => Some(Box::new(StreamSink { peer: Arc::clone(peer), call: key })),
             Kind::Answer => None,

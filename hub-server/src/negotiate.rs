@@ -1,7 +1,7 @@
 //! `POST /negotiate`: which transports there are, and the id and token of a connection to come (protocol.md section 15).
 
-use hub_core::negotiate::{AvailableTransport, MAX_VERSION, NegotiateResponse};
 use hub_core::TransferFormat;
+use hub_core::negotiate::{AvailableTransport, MAX_VERSION, NegotiateResponse};
 
 use crate::hub::HubState;
 use crate::request::query_parameter;
@@ -29,10 +29,9 @@ pub(crate) fn negotiate(hub: &HubState, query: &str, user: Option<&str>) -> Nego
 fn requested_version(query: &str, minimum: i64) -> Result<i64, String> {
     let requested = match query_parameter(query, "negotiateVersion") {
         None => 0_i32,
-        Some(text) => text
-            .trim()
-            .parse::<i32>()
-            .map_err(|_| "The client requested a non-integer protocol version.".to_owned())?,
+        Some(text) => {
+            text.trim().parse::<i32>().map_err(|_| "The client requested a non-integer protocol version.".to_owned())?
+        }
     };
     let requested = i64::from(requested);
     if requested < minimum {

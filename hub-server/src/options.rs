@@ -114,7 +114,13 @@ impl HubOptions {
     /// # Errors
     /// The first option that is outside.
     pub fn validate(&self) -> Result<(), InvalidOption> {
-        size("maximum_receive_message_size", self.maximum_receive_message_size.unwrap_or(MAX_SIZE), 64, MAX_SIZE, "bytes")?;
+        size(
+            "maximum_receive_message_size",
+            self.maximum_receive_message_size.unwrap_or(MAX_SIZE),
+            64,
+            MAX_SIZE,
+            "bytes",
+        )?;
         time("handshake_timeout", self.handshake_timeout, MILLI)?;
         time("keep_alive_interval", self.keep_alive_interval, MILLI)?;
         time("client_timeout_interval", self.client_timeout_interval, MILLI)?;

@@ -83,7 +83,9 @@ pub(crate) enum Pushed {
     /// The connection has ended: messages to it vanish (P-LT-17).
     Ended,
     /// The outbox was full, and what its policy says was done. `first` marks the first time.
-    Full { first: bool },
+    Full {
+        first: bool,
+    },
 }
 
 impl Outbox {
@@ -103,8 +105,8 @@ impl Outbox {
         if state.closed {
             return Pushed::Ended;
         }
-        let full = state.messages >= self.max_messages
-            || (state.messages > 0 && state.bytes + message.len() > self.max_bytes);
+        let full =
+            state.messages >= self.max_messages || (state.messages > 0 && state.bytes + message.len() > self.max_bytes);
         let pushed = if full {
             let first = self.dropped.fetch_add(1, Ordering::Relaxed) == 0;
             match self.slow_reader {
@@ -173,7 +175,12 @@ impl Outbox {
 
     /// Takes everything that waits into `commands`, which is empty, or has the driver woken when something comes.
     /// While the socket is blocked, what waits stays here, where the policy for slow readers applies to it.
-    pub(crate) fn poll_take(&self, cx: &mut Context<'_>, blocked: bool, commands: &mut VecDeque<Command>) -> Option<End> {
+    pub(crate) fn poll_take(
+        &self,
+        cx: &mut Context<'_>,
+        blocked: bool,
+        commands: &mut VecDeque<Command>,
+    ) -> Option<End> {
         let mut state = lock(&self.state);
         let end = state.end.take();
         if !blocked && !state.queue.is_empty() {

@@ -142,7 +142,10 @@ impl<H: Hub, S: Clone + Send + Sync + 'static> From<HubRoute<H>> for Router<S> {
 
 impl<H: Hub> fmt::Debug for HubRoute<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HubRoute").field("options", &self.options).field("origins", &self.origins).finish_non_exhaustive()
+        f.debug_struct("HubRoute")
+            .field("options", &self.options)
+            .field("origins", &self.origins)
+            .finish_non_exhaustive()
     }
 }
 
@@ -222,8 +225,8 @@ fn connect(
     token: Option<&str>,
 ) -> Result<Response, Answer> {
     let hub = &endpoint.hub;
-    let response = web_socket::accept(request.headers())
-        .map_err(|reason| endpoint.refuse(StatusCode::BAD_REQUEST, reason))?;
+    let response =
+        web_socket::accept(request.headers()).map_err(|reason| endpoint.refuse(StatusCode::BAD_REQUEST, reason))?;
     let attached = match token.filter(|token| !token.is_empty()) {
         None => hub.tokens.without_token(),
         Some(token) => hub.tokens.attach(token, identity.user_id()).map_err(|refused| match refused {
@@ -259,9 +262,11 @@ fn without_web_socket(endpoint: &Endpoint, parts: &Parts, identity: &Identity, t
         return Answer(StatusCode::BAD_REQUEST, "Connection ID required");
     };
     let found = endpoint.hub.tokens.look_up(token, identity.user_id());
-    let events_wanted = parts.headers.get_all(header::ACCEPT).iter().any(|accept| {
-        accept.to_str().is_ok_and(|accept| accept.contains("text/event-stream"))
-    });
+    let events_wanted = parts
+        .headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .any(|accept| accept.to_str().is_ok_and(|accept| accept.contains("text/event-stream")));
     match (&parts.method, found) {
         (_, Err(Refused::Unknown)) => Answer(StatusCode::NOT_FOUND, "No Connection with that ID"),
         (&Method::DELETE, _) => {

@@ -5,11 +5,11 @@
 //   HUB_SERVER=../shared/reference-server/run HUB_IS_REFERENCE=1 npm test
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after } from 'node:test';
+import { fileURLToPath } from 'node:url';
 
-const projectRoot = resolve(import.meta.dirname, '../..');
+const projectRoot = fileURLToPath(new URL('../..', import.meta.url));
 const [command, ...options] = (process.env.HUB_SERVER ?? 'target/debug/conformance-hub').split(' ').filter(Boolean);
 
 /** Whether the server under test is ASP.NET Core itself; tests consult it where we differ on purpose. */

@@ -74,10 +74,8 @@ pub(super) fn decode(frame: &Bytes) -> Result<Option<Message>, ProtocolError> {
 
 fn read_members(frame: &[u8]) -> Result<Members<'_>, ProtocolError> {
     let mut deserializer = serde_json::Deserializer::from_slice(frame);
-    deserializer
-        .deserialize_map(MembersVisitor)
-        .and_then(|members| deserializer.end().map(|()| members))
-        .map_err(|error| match frame.trim_ascii_start().first() {
+    deserializer.deserialize_map(MembersVisitor).and_then(|members| deserializer.end().map(|()| members)).map_err(
+        |error| match frame.trim_ascii_start().first() {
             Some(b'[') => ProtocolError::NotAnObject("Array"),
             Some(b'"') => ProtocolError::NotAnObject("String"),
             Some(b'0'..=b'9' | b'-') => ProtocolError::NotAnObject("Number"),
@@ -85,7 +83,8 @@ fn read_members(frame: &[u8]) -> Result<Members<'_>, ProtocolError> {
             Some(b'f') => ProtocolError::NotAnObject("False"),
             Some(b'n') => ProtocolError::NotAnObject("Null"),
             _ => ProtocolError::InvalidJson(error.to_string()),
-        })
+        },
+    )
 }
 
 struct MembersVisitor;

@@ -93,10 +93,12 @@ impl Codec {
     /// # Errors
     /// When the value's `Serialize` fails.
     pub fn encode_value<T: Serialize + ?Sized>(self, value: &T) -> Result<Payload, EncodeError> {
-        let mut out = BytesMut::with_capacity(64).writer();
+        let mut out = BytesMut::with_capacity(256).writer();
         match self {
             Self::Json => json::write_value(value, &mut out).map_err(|error| EncodeError(error.to_string()))?,
-            Self::MessagePack => msgpack::write_value(value, &mut out).map_err(|error| EncodeError(error.to_string()))?,
+            Self::MessagePack => {
+                msgpack::write_value(value, &mut out).map_err(|error| EncodeError(error.to_string()))?
+            }
         }
         Ok(Payload { codec: self, bytes: out.into_inner().freeze() })
     }
@@ -140,8 +142,11 @@ impl Payload {
     /// # Errors
     /// When it is not a `T`.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
-        self.read_seed(std::marker::PhantomData::<T>)
-            .map_err(|detail| ArgsError::Type { codec: self.codec, position: 0, detail })
+        self.read_seed(std::marker::PhantomData::<T>).map_err(|detail| ArgsError::Type {
+            codec: self.codec,
+            position: 0,
+            detail,
+        })
     }
 
     /// Reads the value by a seed, or says why not.

@@ -366,7 +366,10 @@ fn write_invocation(kind: i64, invocation: &Invocation, out: &mut Writer<'_>) {
 
 /// Objects are maps by member name, and types that know a readable form use it: a `Uuid` is text, as .NET's `Guid`
 /// (P-MP-10, P-MP-11).
-pub(super) fn write_value<T: Serialize + ?Sized>(value: &T, out: impl io::Write) -> Result<(), rmp_serde::encode::Error> {
+pub(super) fn write_value<T: Serialize + ?Sized>(
+    value: &T,
+    out: impl io::Write,
+) -> Result<(), rmp_serde::encode::Error> {
     value.serialize(&mut rmp_serde::Serializer::new(out).with_struct_map().with_human_readable())
 }
 

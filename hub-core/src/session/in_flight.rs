@@ -123,9 +123,11 @@ impl Served {
             return Some(*key);
         }
         // Plain calls are few: their number is limited.
-        let (index, place) = self.places.iter().enumerate().find(|(_, place)| {
-            place.serving.as_ref().is_some_and(|serving| serving.id.as_ref() == Some(id))
-        })?;
+        let (index, place) = self
+            .places
+            .iter()
+            .enumerate()
+            .find(|(_, place)| place.serving.as_ref().is_some_and(|serving| serving.id.as_ref() == Some(id)))?;
         Some(CallKey { index: index as u32, generation: place.generation })
     }
 
@@ -138,9 +140,10 @@ impl Served {
     }
 
     pub(super) fn keys(&self) -> impl Iterator<Item = CallKey> {
-        self.places.iter().enumerate().filter(|(_, place)| place.serving.is_some()).map(|(index, place)| CallKey {
-            index: index as u32,
-            generation: place.generation,
-        })
+        self.places
+            .iter()
+            .enumerate()
+            .filter(|(_, place)| place.serving.is_some())
+            .map(|(index, place)| CallKey { index: index as u32, generation: place.generation })
     }
 }

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 
-pub use self::in_flight::{CallKey, Wants};
 use self::in_flight::Served;
+pub use self::in_flight::{CallKey, Wants};
 use self::keep_alive::{Due, KeepAlive};
 use crate::args::Args;
 use crate::codec::{Codec, Payload, TransferFormat};

@@ -7,7 +7,7 @@ use syn::{Attribute, ExprPath, ImplItem, ImplItemFn, ItemImpl, LitStr, Path};
 use crate::attrs::{Macro, MethodAttrs, Options};
 use crate::check::{self, Errors};
 use crate::expand::start::Start;
-use crate::expand::{Private, conditions, fallback, wire_const};
+use crate::expand::{Private, conditions, fallback, silenced, wire_const};
 use crate::model::{Method, Shape};
 
 /// Expands `#[hub]` and `#[callbacks]`. Where something is wrong, the impl stays and its table is empty.
@@ -30,7 +30,7 @@ pub(crate) fn dispatch(of: Macro, options: TokenStream, tokens: TokenStream) -> 
 /// One method of the table.
 struct Entry {
     method: Method,
-    conditions: Vec<Attribute>,
+    attrs: Vec<Attribute>,
     policies: Vec<ExprPath>,
     /// The name on the wire, unless a contract holds it.
     name: LitStr,
@@ -61,7 +61,7 @@ impl Reader<'_> {
             errors.add(&item.self_ty, format_args!("nothing is exposed: mark with `#[method]` what {who} may call"));
         }
         if !self.contract {
-            let names = entries.iter().map(|entry| (&entry.name, !entry.conditions.is_empty()));
+            let names = entries.iter().map(|entry| (&entry.name, !conditions(&entry.attrs).is_empty()));
             check::wire_names(names, self.of, errors);
         }
         entries
@@ -77,7 +77,7 @@ impl Reader<'_> {
         let method = errors.keep(Method::read(&function.sig))?;
         let name = self.options.wire_name(attrs.name, &method.ident, errors);
         let policies = self.options.policies.iter().cloned().chain(attrs.policies).collect();
-        Some(Entry { method, conditions: conditions(&function.attrs), policies, name })
+        Some(Entry { method, attrs: function.attrs.clone(), policies, name })
     }
 
     fn check_place(&self, attrs: &MethodAttrs, errors: &mut Errors) {
@@ -132,17 +132,19 @@ impl Table<'_> {
             Macro::Callbacks => (quote!(Callbacks), quote!(#private::Arc<Self>)),
             Macro::Hub | Macro::Contract => (quote!(Dispatch), quote!(Self)),
         };
+        let silenced = silenced(&item.attrs);
         // A deprecated method is still called.
         quote! {
             #[automatically_derived]
             #[allow(deprecated)]
+            #silenced
             impl #generics #private::#implemented for #ty #bounds {
                 const METHODS: &'static [#private::Method<#receiver>] = &[#(#entries),*];
             }
         }
     }
 
-    fn entry(&self, Entry { method, conditions, policies, name }: &Entry) -> TokenStream {
+    fn entry(&self, Entry { method, attrs, policies, name }: &Entry) -> TokenStream {
         let private = &self.private;
         let name = match self.contract {
             Some(contract) => {
@@ -157,8 +159,10 @@ impl Table<'_> {
         };
         let uploads = method.uploads();
         let start = Start { private, contract: self.contract, shared: self.of == Macro::Callbacks }.expand(method);
+        let (conditions, silenced) = (conditions(attrs), silenced(attrs));
         quote! {
             #(#conditions)*
+            #silenced
             #private::Method {
                 name: #name,
                 kind: #private::Kind::#kind,

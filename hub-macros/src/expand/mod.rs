@@ -7,9 +7,9 @@ mod proxy;
 mod start;
 
 use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens, format_ident};
+use quote::{ToTokens, format_ident, quote};
 use syn::ext::IdentExt;
-use syn::{Attribute, Ident};
+use syn::{Attribute, Ident, Meta};
 
 pub(crate) use contract::contract;
 pub(crate) use dispatch::dispatch;
@@ -56,4 +56,13 @@ fn wire_const(method: &Ident, span: Span) -> Ident {
 /// The conditions under which a method exists: what is generated for it exists under the same.
 fn conditions(attrs: &[Attribute]) -> Vec<Attribute> {
     attrs.iter().filter(|attr| attr.path().is_ident("cfg")).cloned().collect()
+}
+
+/// The lints that are silenced where the user wrote a type: they are silent where it is repeated.
+fn silenced(attrs: &[Attribute]) -> TokenStream {
+    let lists = attrs.iter().filter_map(|attr| match &attr.meta {
+        Meta::List(list) if list.path.is_ident("allow") || list.path.is_ident("expect") => Some(&list.tokens),
+        _ => None,
+    });
+    quote!(#(#[allow(#lists)])*)
 }

@@ -1,12 +1,12 @@
 //! The proxy of a contract: its methods, called on a remote.
 
-use proc_macro2::{Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Attribute, FnArg, Ident, ItemTrait, LitStr, Pat, Signature, parse_quote};
 
 use crate::expand::contract::Entry;
-use crate::expand::{Private, at};
+use crate::expand::{Private, at, silenced};
 use crate::model::{Method, Shape};
 
 /// What a proxy has beside the contract's methods.
@@ -73,10 +73,15 @@ impl Proxy<'_> {
             Some(self.method(entry, method))
         });
         let private = self.private;
-        let remote = Ident::new(remote, Span::call_site());
+        let bound = Ident::new(remote, Span::call_site());
+        // Types of the contract are named here: its own `R` is another one.
+        let taken = mentions(self.item.to_token_stream(), "R");
+        let remote = Ident::new(if taken { "__R" } else { "R" }, Span::call_site());
+        let silenced = silenced(&self.item.attrs);
         quote! {
             #[allow(dead_code)]
-            impl<R: #private::#remote> #proxy<R> {
+            #silenced
+            impl<#remote: #private::#bound> #proxy<#remote> {
                 #(#methods)*
             }
         }
@@ -108,10 +113,12 @@ impl Proxy<'_> {
             let about = format!("Calls `{}`.", name.value());
             quote!(#[doc = #about])
         });
+        let silenced = silenced(attrs);
         let attrs = attrs.iter().filter(|attr| is_carried(attr));
         quote! {
             #about
             #(#attrs)*
+            #silenced
             #vis #signature { #call }
         }
     }
@@ -190,7 +197,15 @@ fn argument(input: &FnArg) -> Option<Ident> {
     }
 }
 
+fn mentions(tokens: TokenStream, name: &str) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => ident == name,
+        TokenTree::Group(group) => mentions(group.stream(), name),
+        TokenTree::Punct(_) | TokenTree::Literal(_) => false,
+    })
+}
+
 /// What readers of the trait are told, readers of the proxy are told too.
 fn is_carried(attr: &Attribute) -> bool {
-    ["doc", "cfg", "cfg_attr", "deprecated", "allow"].iter().any(|name| attr.path().is_ident(name))
+    ["doc", "cfg", "cfg_attr", "deprecated"].iter().any(|name| attr.path().is_ident(name))
 }

@@ -12,7 +12,9 @@ use hub_core::TransferFormat;
 pub(crate) enum Received {
     Bytes(Bytes),
     /// The client ended the connection in the transport's own way, or is gone.
-    End { closed: bool },
+    End {
+        closed: bool,
+    },
     /// More at once than the transport takes.
     TooLarge,
     /// The client broke the rules of the transport.

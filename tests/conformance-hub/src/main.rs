@@ -34,7 +34,8 @@ fn arguments() -> Result<Arguments, String> {
         match word.as_str() {
             "--urls" => {
                 let url = words.next().ok_or("--urls needs a value, such as http://127.0.0.1:0")?;
-                let address = url.strip_prefix("http://").ok_or(format!("--urls is {url}, allowed is http://HOST:PORT"))?;
+                let address =
+                    url.strip_prefix("http://").ok_or(format!("--urls is {url}, allowed is http://HOST:PORT"))?;
                 arguments.address = address.trim_end_matches('/').to_owned();
             }
             "--quiet" => arguments.quiet = true,

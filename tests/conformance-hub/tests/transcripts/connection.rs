@@ -37,36 +37,17 @@ impl Connection {
         headers: &[(String, String)],
         protocol: Protocol,
     ) -> Result<Self, String> {
-        let mut request = format!("ws://{address}{path}")
-            .into_client_request()
-            .map_err(|error| error.to_string())?;
+        let mut request = format!("ws://{address}{path}").into_client_request().map_err(|error| error.to_string())?;
         // The headers of the upgrade itself are tungstenite's.
-        let own = |name: &str| {
-            matches!(name, "Host" | "Connection" | "Upgrade") || name.starts_with("Sec-WebSocket")
-        };
+        let own = |name: &str| matches!(name, "Host" | "Connection" | "Upgrade") || name.starts_with("Sec-WebSocket");
         for (name, value) in headers.iter().filter(|(name, _)| !own(name)) {
-            let name =
-                HeaderName::from_bytes(name.as_bytes()).map_err(|error| error.to_string())?;
-            request.headers_mut().insert(
-                name,
-                HeaderValue::from_str(value).map_err(|error| error.to_string())?,
-            );
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|error| error.to_string())?;
+            request.headers_mut().insert(name, HeaderValue::from_str(value).map_err(|error| error.to_string())?);
         }
-        let stream = TcpStream::connect(address)
-            .await
-            .map_err(|error| error.to_string())?;
-        let (socket, _) = client_async(request, stream)
-            .await
-            .map_err(|error| format!("no WebSocket: {error}"))?;
+        let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
+        let (socket, _) = client_async(request, stream).await.map_err(|error| format!("no WebSocket: {error}"))?;
         let [client, recorded, live] = [(); 3].map(|()| Sent::new(protocol));
-        Ok(Self {
-            socket,
-            protocol,
-            client,
-            recorded,
-            live,
-            closed: None,
-        })
+        Ok(Self { socket, protocol, client, recorded, live, closed: None })
     }
 
     /// Sends what the client sent, in the frames it used.
@@ -96,15 +77,10 @@ impl Connection {
             }
             while self.live.count(&lane) <= at {
                 if self.closed.is_some() {
-                    return Err(format!(
-                        "the connection ended before {}",
-                        self.recorded.lanes[&lane][at]
-                    ));
+                    return Err(format!("the connection ended before {}", self.recorded.lanes[&lane][at]));
                 }
                 let waiting = timeout(DEADLINE, self.advance());
-                waiting.await.map_err(|_| {
-                    format!("waited in vain for {}", self.recorded.lanes[&lane][at])
-                })??;
+                waiting.await.map_err(|_| format!("waited in vain for {}", self.recorded.lanes[&lane][at]))??;
             }
             self.compare(&lane, at, names)?;
         }
@@ -124,14 +100,10 @@ impl Connection {
     fn compare(&self, lane: &Lane, at: usize, names: &mut Names) -> Result<(), String> {
         let (recorded, live) = (&self.recorded.lanes[lane][at], &self.live.lanes[lane][at]);
         // A server chooses the ids of its questions freely.
-        if let (Lane::Calls, Some(recorded), Some(live)) =
-            (lane, invocation_id(recorded), invocation_id(live))
-        {
+        if let (Lane::Calls, Some(recorded), Some(live)) = (lane, invocation_id(recorded), invocation_id(live)) {
             names.bind(recorded, live)?;
         }
-        names
-            .unify(recorded, live)
-            .map_err(|why| format!("{why}\n  recorded: {recorded}\n  live: {live}"))
+        names.unify(recorded, live).map_err(|why| format!("{why}\n  recorded: {recorded}\n  live: {live}"))
     }
 
     /// The server closed the WebSocket, if not in answer to the client.
@@ -141,20 +113,14 @@ impl Connection {
         }
         self.read_to_end().await?;
         if self.closed != Some(code) {
-            return Err(format!(
-                "expected a close frame {code}, got {:?}",
-                self.closed
-            ));
+            return Err(format!("expected a close frame {code}, got {:?}", self.closed));
         }
         Ok(())
     }
 
     /// Closes as the client did; the server has to end the connection then.
     pub(crate) async fn close(&mut self, code: u16) -> Result<(), String> {
-        let frame = CloseFrame {
-            code: code.into(),
-            reason: "".into(),
-        };
+        let frame = CloseFrame { code: code.into(), reason: "".into() };
         // Where the server closed first, tungstenite has answered already.
         let _ = self.socket.close(Some(frame)).await;
         self.read_to_end().await
@@ -162,9 +128,7 @@ impl Connection {
 
     async fn read_to_end(&mut self) -> Result<(), String> {
         while self.closed.is_none() {
-            timeout(DEADLINE, self.advance())
-                .await
-                .map_err(|_| "waited in vain for the connection to end")??;
+            timeout(DEADLINE, self.advance()).await.map_err(|_| "waited in vain for the connection to end")??;
         }
         Ok(())
     }
@@ -192,8 +156,7 @@ impl Connection {
             let recorded = self.recorded.count(lane);
             match lane {
                 Lane::Items(id) => {
-                    (0..recorded.min(live.len()))
-                        .try_for_each(|at| self.compare(lane, at, names))?;
+                    (0..recorded.min(live.len())).try_for_each(|at| self.compare(lane, at, names))?;
                     let ended = self.recorded.has(&Lane::Completion(id.clone()));
                     if !ended || self.is_cancelled(lane) {
                         continue;

@@ -15,17 +15,10 @@ pub(crate) async fn request(
     path: &str,
     headers: &[(String, String)],
 ) -> Result<Response, String> {
-    exchange(address, method, path, headers)
-        .await
-        .map_err(|error| format!("{method} {path}: {error}"))
+    exchange(address, method, path, headers).await.map_err(|error| format!("{method} {path}: {error}"))
 }
 
-async fn exchange(
-    address: &str,
-    method: &str,
-    path: &str,
-    headers: &[(String, String)],
-) -> std::io::Result<Response> {
+async fn exchange(address: &str, method: &str, path: &str, headers: &[(String, String)]) -> std::io::Result<Response> {
     // With version 1.0 the answer comes in one piece and ends with the connection.
     let mut request = format!("{method} {path} HTTP/1.0\r\nHost: {address}\r\n");
     for (name, value) in headers.iter().filter(|(name, _)| name != "Host") {
@@ -37,13 +30,6 @@ async fn exchange(
     stream.read_to_string(&mut response).await?;
 
     let (head, body) = response.split_once("\r\n\r\n").unwrap_or((&response, ""));
-    let status = head
-        .split(' ')
-        .nth(1)
-        .and_then(|status| status.parse().ok())
-        .unwrap_or_default();
-    Ok(Response {
-        status,
-        body: body.to_owned(),
-    })
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default();
+    Ok(Response { status, body: body.to_owned() })
 }

@@ -95,9 +95,7 @@ transcripts! {
 const NOT_LIKE_THE_REFERENCE: &str = "websockets-messagepack-errors-detailed";
 
 async fn replay(scenario: &str) {
-    if scenario == NOT_LIKE_THE_REFERENCE
-        && std::env::var("HUB_IS_REFERENCE").is_ok_and(|is| is == "1")
-    {
+    if scenario == NOT_LIKE_THE_REFERENCE && std::env::var("HUB_IS_REFERENCE").is_ok_and(|is| is == "1") {
         println!("skipped: the recording is of the official MessagePack protocol");
         return;
     }
@@ -131,13 +129,7 @@ impl<'a> Replay<'a> {
         let port = server.address.rsplit(':').next();
         let port = port.expect("an address with a port");
         names.bind("{port}", port).expect("a name not used before");
-        Self {
-            transcript,
-            server,
-            names,
-            connections: HashMap::new(),
-            responses: HashMap::new(),
-        }
+        Self { transcript, server, names, connections: HashMap::new(), responses: HashMap::new() }
     }
 
     /// Does what the client did, or waits for what the server did.
@@ -167,8 +159,7 @@ impl<'a> Replay<'a> {
         }
         let (address, path) = (&self.server.address, self.names.fill(&step.head.path));
         if step.head.is_upgrade() {
-            let connection =
-                Connection::open(address, &path, &headers, self.transcript.protocol).await?;
+            let connection = Connection::open(address, &path, &headers, self.transcript.protocol).await?;
             self.connections.insert(step.conn, connection);
         } else {
             let response = http::request(address, &step.head.method, &path, &headers).await?;
@@ -198,17 +189,13 @@ impl<'a> Replay<'a> {
             return Ok(());
         };
         if status != step.head.status {
-            return Err(format!(
-                "expected status {}, got {status}: {body}",
-                step.head.status
-            ));
+            return Err(format!("expected status {}, got {status}: {body}", step.head.status));
         }
         if step.text().is_empty() {
             return Ok(());
         }
         let [recorded, live] = [step.text(), &body].map(|body| {
-            let mut value: Value =
-                serde_json::from_str(body).map_err(|error| format!("{error} in {body}"))?;
+            let mut value: Value = serde_json::from_str(body).map_err(|error| format!("{error} in {body}"))?;
             // Which transports there are is not what a WebSocket's transcript is about.
             if let Value::Map(members) = &mut value {
                 members.retain(|(name, _)| name.as_str() != Some("availableTransports"));

@@ -15,17 +15,11 @@ pub(crate) struct Names(HashMap<String, String>);
 impl Names {
     pub(crate) fn new() -> Self {
         let any_trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-        Self(HashMap::from([(
-            "{traceparent}".to_owned(),
-            any_trace.to_owned(),
-        )]))
+        Self(HashMap::from([("{traceparent}".to_owned(), any_trace.to_owned())]))
     }
 
     pub(crate) fn bind(&mut self, recorded: &str, live: &str) -> Result<(), String> {
-        let bound = self
-            .0
-            .entry(recorded.to_owned())
-            .or_insert_with(|| live.to_owned());
+        let bound = self.0.entry(recorded.to_owned()).or_insert_with(|| live.to_owned());
         if bound != live {
             return Err(format!("{recorded} was {bound} before and is {live} now"));
         }
@@ -39,9 +33,7 @@ impl Names {
     /// The text with every placeholder replaced whose meaning is known.
     pub(crate) fn fill(&self, recorded: &str) -> String {
         let placeholders = self.0.iter().filter(|(name, _)| is_placeholder(name));
-        placeholders.fold(recorded.to_owned(), |text, (name, live)| {
-            text.replace(name, live)
-        })
+        placeholders.fold(recorded.to_owned(), |text, (name, live)| text.replace(name, live))
     }
 
     /// Bytes for the server. They go out as recorded, unless they hold a name.
@@ -49,11 +41,8 @@ impl Names {
         let mut rest = recorded;
         let mut filled = Vec::new();
         while let Ok(Some((used, mut message))) = wire::first_message(protocol, rest) {
-            let bytes = if self.fill_value(&mut message) {
-                wire::frame(protocol, &message)
-            } else {
-                rest[..used].into()
-            };
+            let bytes =
+                if self.fill_value(&mut message) { wire::frame(protocol, &message) } else { rest[..used].into() };
             filled.extend(bytes);
             rest = &rest[used..];
         }
@@ -71,12 +60,8 @@ impl Names {
                 *value = live.as_str().into();
                 true
             }
-            Value::Array(items) => items
-                .iter_mut()
-                .fold(false, |found, item| self.fill_value(item) | found),
-            Value::Map(members) => members
-                .iter_mut()
-                .fold(false, |found, (_, item)| self.fill_value(item) | found),
+            Value::Array(items) => items.iter_mut().fold(false, |found, item| self.fill_value(item) | found),
+            Value::Map(members) => members.iter_mut().fold(false, |found, (_, item)| self.fill_value(item) | found),
             _ => false,
         }
     }
@@ -95,20 +80,13 @@ impl Names {
                 });
             }
             (Value::String(a), Value::String(b)) => {
-                return self.unify_text(
-                    a.as_str().unwrap_or_default(),
-                    b.as_str().unwrap_or_default(),
-                );
+                return self.unify_text(a.as_str().unwrap_or_default(), b.as_str().unwrap_or_default());
             }
             // 1E+300 may come as an integer's digits, 3.0 as 3.
             (Value::F64(a), b) => b.as_f64() == Some(*a),
             _ => recorded == live,
         };
-        if equal {
-            Ok(())
-        } else {
-            Err(format!("expected {recorded}, got {live}"))
-        }
+        if equal { Ok(()) } else { Err(format!("expected {recorded}, got {live}")) }
     }
 
     fn unify_text(&mut self, recorded: &str, live: &str) -> Result<(), String> {
@@ -116,8 +94,7 @@ impl Names {
         if without_own_words(&filled) == without_own_words(live) {
             return Ok(());
         }
-        let is_known_id =
-            || is_connection_id(recorded) && self.0.values().any(|known| known == live);
+        let is_known_id = || is_connection_id(recorded) && self.0.values().any(|known| known == live);
         if is_placeholder(recorded) || is_known_id() {
             return self.bind(recorded, live);
         }
@@ -133,10 +110,7 @@ fn is_placeholder(text: &str) -> bool {
 }
 
 fn is_connection_id(text: &str) -> bool {
-    text.len() == 22
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    text.len() == 22 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
 /// Behind these words .NET appends what its deserializer says, which is no part of the protocol (P-CR-05).

@@ -67,10 +67,8 @@ pub(crate) struct Head {
 
 impl Transcript {
     pub(crate) fn load(scenario: &str) -> Self {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("../data/dotnet-client")
-            .join(scenario)
-            .with_extension("json");
+        let path =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/dotnet-client").join(scenario).with_extension("json");
         let json = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         serde_json::from_slice(&json).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
@@ -85,8 +83,7 @@ impl Step {
         let Some(hex) = &self.hex else {
             return self.text().into();
         };
-        let digit =
-            |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal digits");
+        let digit = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal digits");
         (0..hex.len()).step_by(2).map(digit).collect()
     }
 }

@@ -31,11 +31,7 @@ pub(crate) struct Sent {
 
 impl Sent {
     pub(crate) fn new(protocol: Protocol) -> Self {
-        Self {
-            protocol,
-            unfinished: Vec::new(),
-            lanes: BTreeMap::new(),
-        }
+        Self { protocol, unfinished: Vec::new(), lanes: BTreeMap::new() }
     }
 
     pub(crate) fn count(&self, lane: &Lane) -> usize {
@@ -49,9 +45,7 @@ impl Sent {
     /// The ids that this side sent cancellations for.
     pub(crate) fn cancelled(&self) -> BTreeSet<&str> {
         let cancellations = self.lanes.get(&Lane::Cancellations).into_iter().flatten();
-        cancellations
-            .filter_map(|message| invocation_id(message))
-            .collect()
+        cancellations.filter_map(|message| invocation_id(message)).collect()
     }
 
     /// Adds bytes; answers which messages are whole now, by lane and place in it. Pings are left out.
@@ -71,11 +65,7 @@ impl Sent {
 
     fn first_message(&self) -> Result<Option<(usize, Value)>, String> {
         // The handshake is JSON whatever the protocol.
-        let protocol = if self.has(&Lane::Handshake) {
-            self.protocol
-        } else {
-            Protocol::Json
-        };
+        let protocol = if self.has(&Lane::Handshake) { self.protocol } else { Protocol::Json };
         first_message(protocol, &self.unfinished)
     }
 
@@ -83,46 +73,34 @@ impl Sent {
         if !self.has(&Lane::Handshake) {
             return Ok(Some(Lane::Handshake));
         }
-        let id = || {
-            invocation_id(message)
-                .map(str::to_owned)
-                .ok_or_else(|| format!("no invocation id in {message}"))
-        };
-        Ok(Some(
-            match field(message, 0, "type").and_then(Value::as_u64) {
-                Some(1 | 4) => Lane::Calls,
-                Some(2) => {
-                    let id = id()?;
-                    if self.has(&Lane::Completion(id.clone())) {
-                        return Err(format!("an item after the end of its stream: {message}"));
-                    }
-                    Lane::Items(id)
+        let id = || invocation_id(message).map(str::to_owned).ok_or_else(|| format!("no invocation id in {message}"));
+        Ok(Some(match field(message, 0, "type").and_then(Value::as_u64) {
+            Some(1 | 4) => Lane::Calls,
+            Some(2) => {
+                let id = id()?;
+                if self.has(&Lane::Completion(id.clone())) {
+                    return Err(format!("an item after the end of its stream: {message}"));
                 }
-                Some(3) => Lane::Completion(id()?),
-                Some(5) => Lane::Cancellations,
-                Some(6) => return Ok(None),
-                Some(7) => Lane::Close,
-                _ => return Err(format!("unexpected message {message}")),
-            },
-        ))
+                Lane::Items(id)
+            }
+            Some(3) => Lane::Completion(id()?),
+            Some(5) => Lane::Cancellations,
+            Some(6) => return Ok(None),
+            Some(7) => Lane::Close,
+            _ => return Err(format!("unexpected message {message}")),
+        }))
     }
 }
 
 /// The length and the meaning of the message at the front, if it is there whole.
-pub(crate) fn first_message(
-    protocol: Protocol,
-    bytes: &[u8],
-) -> Result<Option<(usize, Value)>, String> {
+pub(crate) fn first_message(protocol: Protocol, bytes: &[u8]) -> Result<Option<(usize, Value)>, String> {
     match protocol {
         Protocol::Json => {
             let Some(end) = bytes.iter().position(|&byte| byte == SEPARATOR) else {
                 return Ok(None);
             };
             let message = serde_json::from_slice(&bytes[..end]);
-            Ok(Some((
-                end + 1,
-                message.map_err(|error| format!("{error} in {}", bytes[..end].escape_ascii()))?,
-            )))
+            Ok(Some((end + 1, message.map_err(|error| format!("{error} in {}", bytes[..end].escape_ascii()))?)))
         }
         Protocol::MessagePack => {
             let Some((prefix, length)) = length_prefix(bytes) else {
@@ -132,10 +110,7 @@ pub(crate) fn first_message(
                 return Ok(None);
             };
             let message = rmpv::decode::read_value(&mut body);
-            Ok(Some((
-                prefix + length,
-                message.map_err(|error| format!("{error} in a MessagePack body"))?,
-            )))
+            Ok(Some((prefix + length, message.map_err(|error| format!("{error} in a MessagePack body"))?)))
         }
     }
 }
@@ -151,9 +126,7 @@ pub(crate) fn frame(protocol: Protocol, message: &Value) -> Vec<u8> {
         Protocol::MessagePack => {
             let mut body = Vec::new();
             rmpv::encode::write_value(&mut body, message).expect("writing to memory");
-            let length = u8::try_from(body.len())
-                .ok()
-                .filter(|length| *length < 0x80);
+            let length = u8::try_from(body.len()).ok().filter(|length| *length < 0x80);
             body.insert(0, length.expect("only short messages are rewritten"));
             body
         }
@@ -163,10 +136,7 @@ pub(crate) fn frame(protocol: Protocol, message: &Value) -> Vec<u8> {
 /// How many bytes the prefix has, and how many it announces.
 fn length_prefix(bytes: &[u8]) -> Option<(usize, usize)> {
     let last = bytes.iter().position(|byte| byte & 0x80 == 0)?;
-    let length = bytes[..=last]
-        .iter()
-        .rev()
-        .fold(0, |length, byte| length << 7 | usize::from(byte & 0x7f));
+    let length = bytes[..=last].iter().rev().fold(0, |length, byte| length << 7 | usize::from(byte & 0x7f));
     Some((last + 1, length))
 }
 
@@ -179,10 +149,7 @@ pub(crate) fn invocation_id(message: &Value) -> Option<&str> {
 fn field<'a>(message: &'a Value, place: usize, name: &str) -> Option<&'a Value> {
     match message {
         Value::Array(items) => items.get(place),
-        Value::Map(members) => members
-            .iter()
-            .find(|(key, _)| key.as_str() == Some(name))
-            .map(|(_, value)| value),
+        Value::Map(members) => members.iter().find(|(key, _)| key.as_str() == Some(name)).map(|(_, value)| value),
         _ => None,
     }
 }
