@@ -67,8 +67,8 @@ impl Options {
         let mut options = Self { krate: None, casing: None, policies: Vec::new(), of };
         read_list(tokens, of.name(), of.options(), errors, |key, input, errors| {
             match key.to_string().as_str() {
-                "crate" => options.krate = Some(string(input)?.parse_with(Path::parse_mod_style)?),
-                "rename_all" => options.casing = Some(casing(&string(input)?)?),
+                "crate" => options.krate = Some(path(&string(key, input)?)?),
+                "rename_all" => options.casing = Some(casing(&string(key, input)?)?),
                 _ if input.peek(Token![=]) => {
                     input.parse::<Token![=]>()?;
                     options.policies.push(policy(input)?);
@@ -143,8 +143,8 @@ impl MethodAttrs {
         match &attr.meta {
             Meta::Path(_) => {}
             Meta::List(list) => {
-                read_list(list.tokens.clone(), "#[method]", &["name"], errors, |_, input, _| {
-                    self.name = Some(string(input)?);
+                read_list(list.tokens.clone(), "#[method]", &["name"], errors, |key, input, _| {
+                    self.name = Some(string(key, input)?);
                     Ok(())
                 });
             }
@@ -177,8 +177,7 @@ fn read_list(
         let key = input.call(Ident::parse_any)?;
         let name = key.to_string();
         if !allowed.contains(&&*name) {
-            let allowed = allowed.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
-            return Err(Error::new(key.span(), format!("`{of}` does not take `{name}`, but: {allowed}")));
+            return Err(Error::new(key.span(), format!("`{of}` takes {}, not `{name}`", listed(allowed))));
         }
         if seen.contains(&name) {
             return Err(Error::new(key.span(), format!("`{name}` is given twice")));
@@ -186,6 +185,16 @@ fn read_list(
         seen.push(name);
         read(&key, input, errors)
     });
+}
+
+/// "`a`, `b` and `c`"
+fn listed(keys: &[&str]) -> String {
+    let quoted = keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>();
+    match quoted.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+        None => String::new(),
+    }
 }
 
 /// Reads `path, path, ..`
@@ -228,9 +237,17 @@ fn between_commas(
 }
 
 /// `= "text"`
-fn string(input: ParseStream<'_>) -> Result<LitStr> {
-    input.parse::<Token![=]>()?;
-    input.parse()
+fn string(key: &Ident, input: ParseStream<'_>) -> Result<LitStr> {
+    let text = format!("`{key}` takes a string: `{key} = \"..\"`");
+    if input.parse::<Option<Token![=]>>()?.is_none() {
+        return Err(Error::new(key.span(), text));
+    }
+    input.parse().map_err(|error| Error::new(error.span(), text))
+}
+
+fn path(text: &LitStr) -> Result<Path> {
+    let error = |_| Error::new(text.span(), "`crate` is the path of a crate or module: `crate = \"my::reexport\"`");
+    text.parse_with(Path::parse_mod_style).map_err(error)
 }
 
 fn casing(text: &LitStr) -> Result<(Casing, Span)> {

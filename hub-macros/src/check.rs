@@ -8,8 +8,8 @@ use quote::ToTokens;
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{
-    Error, FnArg, GenericParam, LitStr, Pat, PatIdent, PatType, ReceiverKind, Safety, Signature, Type, TypeImplTrait,
-    TypePath, TypeReference, WherePredicate,
+    Error, FnArg, GenericParam, LitStr, Pat, PatType, ReceiverKind, Safety, Signature, Type, TypeImplTrait, TypePath,
+    TypeReference, WherePredicate,
 };
 
 use crate::attrs::Macro;
@@ -86,7 +86,7 @@ pub(crate) fn answer(shape: &Shape, errors: &mut Errors) {
 /// may exclude each other.
 pub(crate) fn wire_names<'a>(entries: impl Iterator<Item = (&'a LitStr, bool)>, of: Macro, errors: &mut Errors) {
     let mut seen = HashMap::new();
-    for (name, conditional) in entries {
+    for (name, conditional) in entries.filter(|(name, _)| !name.value().is_empty()) {
         let before = seen.insert(names::folded(&name.value()), conditional);
         if before.is_some_and(|before| !(before && conditional)) {
             let whole = of.whole();
@@ -99,10 +99,7 @@ pub(crate) fn wire_names<'a>(entries: impl Iterator<Item = (&'a LitStr, bool)>, 
 }
 
 fn qualifiers(signature: &Signature, errors: &mut Errors) {
-    const TEXT: &str = "a hub method is neither `const` nor `unsafe` nor `extern`";
-    if let Some(token) = &signature.constness {
-        errors.add(token, TEXT);
-    }
+    const TEXT: &str = "a hub method is neither `unsafe` nor `extern`";
     match &signature.safety {
         Safety::Default => {}
         safety => errors.add(safety, TEXT),
@@ -152,8 +149,7 @@ fn param(param: &PatType, of: Macro, errors: &mut Errors) {
     if let Some(attr) = param.attrs.iter().find(|attr| attr.path().is_ident("cfg")) {
         errors.add(attr, "a parameter has no conditions: all callers pass the same arguments");
     }
-    let named = matches!(&*param.pat, Pat::Ident(name) if is_plain(name));
-    if of == Macro::Contract && !named {
+    if of == Macro::Contract && !is_name(&param.pat) {
         errors.add(&param.pat, "name this parameter: in a contract it has no pattern");
     }
     let decoded = match plain(&param.ty) {
@@ -171,8 +167,12 @@ fn param(param: &PatType, of: Macro, errors: &mut Errors) {
     Inside { of, reference: REFERENCE_INSIDE, errors }.visit_type(decoded);
 }
 
-fn is_plain(name: &PatIdent) -> bool {
-    name.by_ref.is_none() && name.mutability.is_none() && name.subpat.is_none()
+/// Whether this is a name and nothing else, as it has to be where there is no body.
+pub(crate) fn is_name(pattern: &Pat) -> bool {
+    match pattern {
+        Pat::Ident(name) => name.by_ref.is_none() && name.mutability.is_none() && name.subpat.is_none(),
+        _ => false,
+    }
 }
 
 fn is_self(ty: &Type) -> bool {

@@ -73,10 +73,12 @@ impl Shape {
                 },
             },
             (None, ReturnType::Type(_, ty)) => match plain(ty) {
-                Type::ImplTrait(stream) => match stream_bound(stream).and_then(item_of) {
-                    Some(item) => Ok(Self::Stream(item.clone().into())),
-                    None => Err(Error::new_spanned(ty, NO_ITEM)),
-                },
+                Type::ImplTrait(stream) if stream_bound(stream).is_some() => {
+                    match stream_bound(stream).and_then(item_of) {
+                        Some(item) => Ok(Self::Stream(item.clone().into())),
+                        None => Err(Error::new_spanned(ty, NO_ITEM)),
+                    }
+                }
                 _ => Err(Error::new(signature.ident.span(), NEITHER)),
             },
             (None, ReturnType::Default) => Err(Error::new(signature.ident.span(), NEITHER)),

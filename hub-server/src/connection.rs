@@ -2,24 +2,22 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
-use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
 
 use futures_channel::oneshot;
-use futures_util::FutureExt;
 use futures_util::future::join3;
-use hub_core::dispatch::{BoxFuture, Kind};
+use hub_core::dispatch::BoxFuture;
 use hub_core::message::Outcome;
 use hub_core::session::{Ending, IncomingCall, Output, Session};
 use hub_core::{Codec, HubError, Identity, InvocationId, ProtocolError, TransferFormat};
 use tokio::time::Sleep;
 
-use crate::calls::{Calls, Ended, Finished};
+use crate::calls::{Calls, Finished};
 use crate::context::DisconnectReason;
-use crate::dispatcher::{Begun, Service, panic_message, unexpected};
+use crate::dispatcher::{Begun, Service, outcome};
 use crate::events;
 use crate::hub::HubState;
 use crate::outbox::{Command, End};
@@ -133,12 +131,17 @@ impl<T: Transport> Driver<T> {
             if progress && self.session.output_len() < WRITE_BATCH {
                 continue;
             }
+            let was_blocked = self.blocked.is_some();
             self.poll_write(cx, now);
-            if !progress || self.blocked.is_some() {
+            // What waited for the socket goes on with it.
+            if self.blocked.is_some() || !(progress || was_blocked) {
                 break;
             }
         }
         if self.session.is_closed() && self.session.output_len() == 0 && self.blocked.is_none() {
+            if let Some(Output::Closed(ending)) = self.session.poll_output(now) {
+                self.handle_ending(ending);
+            }
             return Poll::Ready(self.reason.take().unwrap_or(DisconnectReason::Lost));
         }
         self.set_timer(cx, timer);
@@ -158,8 +161,8 @@ impl<T: Transport> Driver<T> {
         };
         match received {
             Received::Bytes(bytes) => self.session.handle_bytes(now, bytes),
-            Received::End { closed: true } => self.gone = Some(DisconnectReason::ClosedByClient),
-            Received::End { closed: false } => self.gone = Some(DisconnectReason::Lost),
+            Received::End { closed: true } => self.set_gone(DisconnectReason::ClosedByClient),
+            Received::End { closed: false } => self.set_gone(DisconnectReason::Lost),
             Received::TooLarge => self.session.fail(ProtocolError::TooLarge(self.hub.session_options().receive_limit)),
             Received::Failed(why) => self.session.fail(ProtocolError::Transport(why)),
         }
@@ -237,10 +240,8 @@ impl<T: Transport> Driver<T> {
         if self.hub.shutdown.has_begun() {
             peer.end(End::Shutdown);
         }
-        let service = Arc::clone(&self.service);
-        let opened = Arc::clone(&peer);
+        self.hook = Some(self.service.connected(&peer));
         self.peer = Some(peer);
-        self.hook = Some(contain(async move { service.connected(&opened).await }));
     }
 
     fn begin(&mut self, cx: &mut Context<'_>, call: IncomingCall) {
@@ -275,28 +276,10 @@ impl<T: Transport> Driver<T> {
     }
 
     fn answer(&mut self, cx: &mut Context<'_>, finished: Finished) {
-        let Finished { key, target, kind, ended } = finished;
         // What the method sent to its caller comes before its answer (P-LT-16).
         self.take_commands(cx);
-        let (hub, connection) = (self.hub.name(), &self.attached.id);
-        let head = || match kind {
-            Kind::Answer => unexpected(&target),
-            Kind::Stream => "An error occurred on the server while streaming results.".to_owned(),
-        };
-        let outcome = match (ended, kind) {
-            (Ended::Returned(result), Kind::Answer) => Outcome::Value(result),
-            (Ended::Returned(_) | Ended::Cancelled, Kind::Stream) => Outcome::Void,
-            (Ended::Cancelled, Kind::Answer) => Outcome::Error("The invocation was canceled by the client.".to_owned()),
-            (Ended::Failed(error), _) => {
-                events::method_failed(hub, connection, &target, &error);
-                Outcome::Error(error.wire_text(&head(), self.hub.options().enable_detailed_errors))
-            }
-            (Ended::Panicked(message), _) => {
-                events::method_panicked(hub, connection, &target, &message);
-                Outcome::Error(head())
-            }
-        };
-        self.session.answer(key, outcome);
+        let key = finished.key;
+        self.session.answer(key, outcome(&self.hub, &self.attached.id, finished));
     }
 
     fn poll_commands(&mut self, cx: &mut Context<'_>) -> bool {
@@ -364,12 +347,12 @@ impl<T: Transport> Driver<T> {
                     && let Some(messages) = self.session.poll_write()
                 {
                     if let Err(Lost) = self.transport.send(messages, format) {
-                        self.gone = Some(DisconnectReason::Lost);
+                        self.set_gone(DisconnectReason::Lost);
                     }
                 }
                 match self.transport.poll_flush(cx) {
                     Poll::Ready(Ok(())) => self.blocked = None,
-                    Poll::Ready(Err(Lost)) => self.gone = Some(DisconnectReason::Lost),
+                    Poll::Ready(Err(Lost)) => self.set_gone(DisconnectReason::Lost),
                     Poll::Pending => {
                         self.blocked.get_or_insert(now);
                         return;
@@ -393,7 +376,7 @@ impl<T: Transport> Driver<T> {
         if self.blocked.is_some_and(|since| since + self.hub.options().transport_send_timeout <= now) {
             // Nothing more can be said to this client.
             self.end(DisconnectReason::SendTimedOut, None, true);
-            self.gone = Some(DisconnectReason::SendTimedOut);
+            self.set_gone(DisconnectReason::SendTimedOut);
         }
         if self.expires.is_some_and(|at| at <= now) {
             self.expires = None;
@@ -412,6 +395,14 @@ impl<T: Transport> Driver<T> {
             if timer.poll(cx).is_ready() {
                 cx.waker().wake_by_ref();
             }
+        }
+    }
+
+    /// Nothing reaches the client any more. What it sent before is still served.
+    fn set_gone(&mut self, reason: DisconnectReason) {
+        self.gone.get_or_insert(reason);
+        if let Some(peer) = &self.peer {
+            peer.set_gone();
         }
     }
 
@@ -454,30 +445,16 @@ impl<T: Transport> Driver<T> {
                 self.was_connected = hook.await.is_ok();
             }
             events::disconnected(self.hub.name(), peer.id(), &reason, peer.outbox().dropped());
-            if self.was_connected {
-                let service = Arc::clone(&self.service);
-                let left = Arc::clone(&peer);
-                let hook = contain(async move {
-                    service.disconnected(&left, reason).await;
-                    Ok(())
-                });
-                if let Err(error) = hook.await {
-                    events::hook_failed(self.hub.name(), peer.id(), "disconnected", &error);
-                }
+            if self.was_connected
+                && let Err(error) = self.service.disconnected(&peer, reason).await
+            {
+                events::hook_failed(self.hub.name(), peer.id(), "disconnected", &error);
             }
             self.hub.registry.remove(&peer);
         };
         join3(goodbye, leave, self.calls.drain()).await;
         self.hub.tokens.release(self.attached);
     }
-}
-
-/// A hook whose panic is an error.
-fn contain(hook: impl Future<Output = Result<(), HubError>> + Send + 'static) -> BoxFuture<Result<(), HubError>> {
-    let hook = AssertUnwindSafe(hook).catch_unwind();
-    Box::pin(hook.map(|returned| {
-        returned.unwrap_or_else(|panic| Err(HubError::private(format!("panicked: {}", panic_message(&*panic)))))
-    }))
 }
 
 /// The clock of the runtime, which tests can pause.

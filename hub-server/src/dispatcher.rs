@@ -7,12 +7,16 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
 use futures_channel::mpsc;
+use futures_util::FutureExt;
 use hub_core::dispatch::{BoxFuture, Call, ItemSink, Kind, Method};
+use hub_core::message::Outcome;
 use hub_core::session::{CallKey, IncomingCall, Wants};
-use hub_core::{Caller, HubError, IncomingUpload, Payload};
+use hub_core::{Caller, ConnectionId, HubError, IncomingUpload, Payload};
 
+use crate::calls::{Ended, Finished};
 use crate::context::{Context, DisconnectReason, Hub, Within};
 use crate::events;
+use crate::hub::HubState;
 use crate::outbox::Command;
 use crate::peer::Peer;
 
@@ -36,38 +40,47 @@ pub(crate) trait Service: Send + Sync + 'static {
 
     fn start(&self, peer: &Arc<Peer>, call: IncomingCall) -> Begun;
 
-    fn disconnected(&self, peer: &Arc<Peer>, reason: DisconnectReason) -> BoxFuture<()>;
+    fn disconnected(&self, peer: &Arc<Peer>, reason: DisconnectReason) -> BoxFuture<Result<(), HubError>>;
 }
 
-pub(crate) struct Dispatcher<H: Hub> {
+pub(crate) struct Dispatcher<H: Hub>(Arc<Table<H>>);
+
+struct Table<H: Hub> {
     construct: Box<dyn Fn(Context<H>) -> H + Send + Sync>,
     methods: HashMap<&'static str, &'static Method<H>>,
     /// Under their names in lower case: clients may write them as they like (P-INV-01).
     ignoring_case: HashMap<String, &'static Method<H>>,
 }
 
+impl<H: Hub> Clone for Dispatcher<H> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
 impl<H: Hub> Dispatcher<H> {
     pub(crate) fn new(construct: impl Fn(Context<H>) -> H + Send + Sync + 'static) -> Self {
-        Self {
+        Self(Arc::new(Table {
             construct: Box::new(construct),
             methods: H::METHODS.iter().map(|method| (method.name, method)).collect(),
             ignoring_case: H::METHODS.iter().map(|method| (method.name.to_lowercase(), method)).collect(),
-        }
+        }))
     }
 
     fn find(&self, target: &str) -> Option<&'static Method<H>> {
-        self.methods.get(target).or_else(|| self.ignoring_case.get(&target.to_lowercase())).copied()
+        self.0.methods.get(target).or_else(|| self.0.ignoring_case.get(&target.to_lowercase())).copied()
     }
 
     fn hub(&self, peer: &Arc<Peer>, within: Within) -> H {
-        (self.construct)(Context::new(Arc::clone(peer), within))
+        (self.0.construct)(Context::new(Arc::clone(peer), within))
     }
 }
 
 impl<H: Hub> Service for Dispatcher<H> {
     fn connected(&self, peer: &Arc<Peer>) -> BoxFuture<Result<(), HubError>> {
-        let hub = self.hub(peer, Within::Connected);
-        Box::pin(async move { hub.connected().await })
+        // Constructed inside, where a panic of the closure is contained too.
+        let (dispatcher, peer) = (self.clone(), Arc::clone(peer));
+        contain(async move { dispatcher.hub(&peer, Within::Connected).connected().await })
     }
 
     fn start(&self, peer: &Arc<Peer>, call: IncomingCall) -> Begun {
@@ -107,9 +120,12 @@ impl<H: Hub> Service for Dispatcher<H> {
         }
     }
 
-    fn disconnected(&self, peer: &Arc<Peer>, reason: DisconnectReason) -> BoxFuture<()> {
-        let hub = self.hub(peer, Within::Disconnected);
-        Box::pin(async move { hub.disconnected(&reason).await })
+    fn disconnected(&self, peer: &Arc<Peer>, reason: DisconnectReason) -> BoxFuture<Result<(), HubError>> {
+        let (dispatcher, peer) = (self.clone(), Arc::clone(peer));
+        contain(async move {
+            dispatcher.hub(&peer, Within::Disconnected).disconnected(&reason).await;
+            Ok(())
+        })
     }
 }
 
@@ -139,8 +155,41 @@ fn refuse<H>(peer: &Peer, method: &Method<H>, target: &str, wants: Wants, stream
     })
 }
 
+/// What the caller of a method reads at its end, and the log.
+pub(crate) fn outcome(hub: &HubState, connection: &ConnectionId, finished: Finished) -> Outcome {
+    let Finished { target, kind, ended, .. } = finished;
+    let head = || match kind {
+        Kind::Answer => unexpected(&target),
+        Kind::Stream => "An error occurred on the server while streaming results.".to_owned(),
+    };
+    match (ended, kind) {
+        (Ended::Returned(result), Kind::Answer) => Outcome::Value(result),
+        // A stream ends without a result, by itself or because its caller wants no more (P-STR-08, P-CAN-02).
+        (Ended::Returned(_) | Ended::Cancelled, Kind::Stream) => Outcome::Void,
+        (Ended::Cancelled, Kind::Answer) => Outcome::Error("The invocation was canceled by the client.".to_owned()),
+        (Ended::Failed(error), _) => {
+            events::method_failed(hub.name(), connection, &target, &error);
+            Outcome::Error(error.wire_text(&head(), hub.options().enable_detailed_errors))
+        }
+        (Ended::Panicked(message), _) => {
+            events::method_panicked(hub.name(), connection, &target, &message);
+            Outcome::Error(head())
+        }
+    }
+}
+
+/// A hook whose panic is an error.
+fn contain<T>(hook: impl Future<Output = Result<T, HubError>> + Send + 'static) -> BoxFuture<Result<T, HubError>>
+where
+    T: Send + 'static,
+{
+    Box::pin(AssertUnwindSafe(hook).catch_unwind().map(|returned| {
+        returned.unwrap_or_else(|panic| Err(HubError::private(format!("panicked: {}", panic_message(&*panic)))))
+    }))
+}
+
 /// The head of the text when a method fails (P-ERR-04).
-pub(crate) fn unexpected(target: &str) -> String {
+fn unexpected(target: &str) -> String {
     format!("An unexpected error occurred invoking '{target}' on the server.")
 }
 

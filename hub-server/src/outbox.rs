@@ -76,6 +76,23 @@ struct State {
     streams: Vec<Waker>,
 }
 
+impl State {
+    fn queue_message(&mut self, message: Bytes) {
+        self.messages += 1;
+        self.bytes += message.len();
+        self.queue.push_back(Command::Send(message));
+    }
+
+    /// Drops the oldest message that waits here, if one does: what the driver has taken is beyond reach.
+    fn drop_oldest(&mut self) -> bool {
+        let oldest = self.queue.iter().position(|command| matches!(command, Command::Send(_)));
+        let Some(Command::Send(message)) = oldest.and_then(|oldest| self.queue.remove(oldest)) else { return false };
+        self.messages -= 1;
+        self.bytes -= message.len();
+        true
+    }
+}
+
 /// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pushed {
@@ -105,36 +122,33 @@ impl Outbox {
         if state.closed {
             return Pushed::Ended;
         }
-        let full =
-            state.messages >= self.max_messages || (state.messages > 0 && state.bytes + message.len() > self.max_bytes);
-        let pushed = if full {
-            let first = self.dropped.fetch_add(1, Ordering::Relaxed) == 0;
-            match self.slow_reader {
-                SlowReader::Disconnect => {
-                    // What waits would never be read in time. Its memory is needed now.
-                    state.queue = VecDeque::new();
-                    state.end = Some(End::SlowReader);
-                    state.closed = true;
-                }
-                SlowReader::DropNewest => {}
-                SlowReader::DropOldest => {
-                    if let Some(oldest) = state.queue.iter().position(|command| matches!(command, Command::Send(_)))
-                        && let Some(Command::Send(dropped)) = state.queue.remove(oldest)
-                    {
-                        state.bytes = (state.bytes + message.len()).saturating_sub(dropped.len());
-                        state.queue.push_back(Command::Send(message));
-                    }
+        if self.has_room(&state, &message) {
+            state.queue_message(message);
+            wake(state);
+            return Pushed::Queued;
+        }
+        let first = self.dropped.fetch_add(1, Ordering::Relaxed) == 0;
+        match self.slow_reader {
+            SlowReader::Disconnect => {
+                // What waits would never be read in time. Its memory is needed now.
+                state.queue = VecDeque::new();
+                state.end = Some(End::SlowReader);
+                state.closed = true;
+            }
+            SlowReader::DropNewest => {}
+            SlowReader::DropOldest => {
+                while !self.has_room(&state, &message) && state.drop_oldest() {}
+                if self.has_room(&state, &message) {
+                    state.queue_message(message);
                 }
             }
-            Pushed::Full { first }
-        } else {
-            state.messages += 1;
-            state.bytes += message.len();
-            state.queue.push_back(Command::Send(message));
-            Pushed::Queued
-        };
+        }
         wake(state);
-        pushed
+        Pushed::Full { first }
+    }
+
+    fn has_room(&self, state: &State, message: &Bytes) -> bool {
+        state.messages < self.max_messages && (state.messages == 0 || state.bytes + message.len() <= self.max_bytes)
     }
 
     /// Queues what is bounded elsewhere: items by [`poll_room`](Self::poll_room), the rest by the calls that run.
@@ -155,7 +169,11 @@ impl Outbox {
     /// Ready when a stream may produce another item.
     pub(crate) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = lock(&self.state);
-        if state.closed || (state.messages < STREAM_WINDOW_ITEMS && state.bytes < STREAM_WINDOW_BYTES) {
+        if state.closed {
+            // The stream is about to be dropped. It must not run on until then.
+            return Poll::Pending;
+        }
+        if state.messages < STREAM_WINDOW_ITEMS && state.bytes < STREAM_WINDOW_BYTES {
             return Poll::Ready(());
         }
         if !state.streams.iter().any(|waker| waker.will_wake(cx.waker())) {
@@ -208,9 +226,6 @@ impl Outbox {
         let mut state = lock(&self.state);
         state.closed = true;
         state.queue = VecDeque::new();
-        let streams = std::mem::take(&mut state.streams);
-        drop(state);
-        streams.into_iter().for_each(Waker::wake);
     }
 
     /// How many messages were dropped because the client read too slowly.

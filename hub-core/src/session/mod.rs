@@ -2,24 +2,27 @@
 
 mod in_flight;
 mod keep_alive;
+mod options;
+mod output;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
 use self::in_flight::Served;
 pub use self::in_flight::{CallKey, Wants};
 use self::keep_alive::{Due, KeepAlive};
-use crate::args::Args;
+pub use self::options::SessionOptions;
+pub use self::output::{Ending, Ignored, IncomingCall, Output};
 use crate::codec::{Codec, Payload, TransferFormat};
 use crate::error::{ProtocolError, with_detail};
 use crate::framing::{Delimiter, Incoming};
 use crate::handshake::{HandshakeError, HandshakeRequest, HandshakeResponse};
-use crate::message::{Headers, Invocation, InvocationId, Message, Outcome, Target};
+use crate::message::{Invocation, InvocationId, Message, Outcome};
 
 /// How much input may wait before the transport should stop reading, in bytes (P-LIM-11).
 const INPUT_WINDOW: usize = 64 * 1024;
@@ -31,146 +34,6 @@ pub enum Role {
     Server,
     /// Asks for it.
     Client,
-}
-
-/// What a session is allowed, shared by all connections of a hub.
-#[derive(Debug, Clone)]
-pub struct SessionOptions {
-    /// The largest message that is accepted, in bytes with its separator or length prefix (P-LIM-01).
-    pub receive_limit: usize,
-    /// How often a ping is sent; `None` for transports that need none (P-LIM-03).
-    pub keep_alive: Option<Duration>,
-    /// How long the peer may be silent (P-LIM-04, P-LIM-05).
-    pub peer_timeout: Duration,
-    /// How long the handshake may take (P-LIM-02).
-    pub handshake_timeout: Duration,
-    /// How many plain calls of the peer run at once (P-LIM-07).
-    pub parallel_calls: usize,
-    /// How many calls of any kind the peer may have open: streams, uploads, and calls that wait for its own answer.
-    pub open_calls: usize,
-    /// Whether error texts explain themselves to the peer (P-LIM-08).
-    pub detailed_errors: bool,
-    /// The protocols that may be chosen (P-LIM-19).
-    pub codecs: Vec<Codec>,
-}
-
-impl Default for SessionOptions {
-    fn default() -> Self {
-        Self {
-            receive_limit: 32 * 1024,
-            keep_alive: Some(Duration::from_secs(15)),
-            peer_timeout: Duration::from_secs(30),
-            handshake_timeout: Duration::from_secs(15),
-            parallel_calls: 1,
-            open_calls: 1000,
-            detailed_errors: false,
-            codecs: Codec::ALL.to_vec(),
-        }
-    }
-}
-
-/// What a session asks its driver to do, in the order in which the messages came.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Output {
-    /// The handshake succeeded: the connection speaks this protocol.
-    Opened(Codec),
-    /// The peer calls a method. Every call is ended by [`Session::answer`], also one that wants no answer.
-    Call(IncomingCall),
-    /// The peer wants no more of a call, which is still to be answered (P-CAN-02).
-    Cancelled(CallKey),
-    /// An item of an upload (P-UP-02).
-    UploadItem {
-        /// The call that the upload belongs to.
-        call: CallKey,
-        /// Which of its uploads, from 0.
-        upload: usize,
-        /// The item.
-        item: Payload,
-    },
-    /// The end of an upload.
-    UploadEnd {
-        /// The call that the upload belongs to.
-        call: CallKey,
-        /// Which of its uploads, from 0.
-        upload: usize,
-        /// The text of the error with which the peer ended it.
-        error: Option<String>,
-    },
-    /// An item of a stream that was asked for here.
-    Item {
-        /// The call.
-        id: InvocationId,
-        /// The item.
-        item: Payload,
-    },
-    /// The end of a call that was made here. Each call has one, unless the session ends before.
-    Answered {
-        /// The call.
-        id: InvocationId,
-        /// How it ended.
-        outcome: Outcome,
-    },
-    /// A Completion that answers nothing here: late, or meant for somebody else (P-CR-03, P-CR-12).
-    UnknownCompletion(InvocationId),
-    /// Something that does no harm and nothing: for the log (P-INV-17, P-UP-05, P-CAN-03).
-    Ignored(Ignored),
-    /// The session is over. It is the last output; what is left to write is written, then the transport ends.
-    Closed(Ending),
-}
-
-/// A call of the peer's.
-#[derive(Debug)]
-pub struct IncomingCall {
-    /// Names the call until it is answered.
-    pub key: CallKey,
-    /// The method.
-    pub target: Target,
-    /// The arguments, undecoded.
-    pub arguments: Args,
-    /// What the peer waits for.
-    pub wants: Wants,
-    /// How many streams the peer sends along.
-    pub uploads: usize,
-    /// Text pairs beside the call.
-    pub headers: Headers,
-}
-
-/// A message that was passed over.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Ignored {
-    /// An item or end of a stream that is unknown, or known no more.
-    StreamItem(InvocationId),
-    /// The cancellation of a call that is unknown, or over.
-    Cancellation(InvocationId),
-    /// A call that names an upload which is open already (P-UP-11).
-    UploadReused(InvocationId),
-    /// A stream invocation to a client, which cannot stream to its server.
-    StreamInvocation(Target),
-}
-
-/// Why a session is over.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Ending {
-    /// The server refused the handshake, in the session of the server.
-    HandshakeFailed(HandshakeError),
-    /// The server refused the handshake, in the session of the client.
-    HandshakeRefused(String),
-    /// The peer closed the connection by a message.
-    PeerClosed {
-        /// With this error.
-        error: Option<String>,
-        /// And lets the client connect again by itself (P-CLS-08).
-        allow_reconnect: bool,
-    },
-    /// The transport ended without a Close message.
-    TransportEnded,
-    /// The peer broke the protocol.
-    Protocol(ProtocolError),
-    /// The peer was silent for too long (P-PING-07, P-PING-10).
-    TimedOut,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,8 @@
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use syn::{
-    Attribute, ItemTrait, LitStr, ReturnType, Signature, TraitItem, TraitItemFn, Type, TypeParamBound, parse_quote,
+    Attribute, FnArg, ItemTrait, LitStr, ReturnType, Signature, TraitItem, TraitItemFn, Type, TypeParamBound,
+    parse_quote,
 };
 
 use crate::attrs::{Macro, MethodAttrs, Options};
@@ -121,6 +122,11 @@ fn rewrite(mut item: ItemTrait, entries: &[Entry], private: &Private) -> ItemTra
             _ => {}
         }
     }
+    for item in &mut item.items {
+        if let TraitItem::Fn(function) = item {
+            drop_patterns(function);
+        }
+    }
     item.items.extend(entries.iter().map(|Entry { signature, attrs, name, .. }| {
         let constant = wire_const(&signature.ident, Span::call_site());
         let conditions = conditions(attrs);
@@ -145,6 +151,18 @@ fn rewrite_output(signature: &mut Signature, private: &Private) {
         && !stream.bounds.iter().any(is_send)
     {
         stream.bounds.push(parse_quote!(#private::Send));
+    }
+}
+
+/// A pattern without a body is an error by now, and the compiler would only say so again.
+fn drop_patterns(function: &mut TraitItemFn) {
+    for input in &mut function.sig.inputs {
+        match input {
+            FnArg::Typed(param) if function.default.is_none() && !check::is_name(&param.pat) => {
+                *param.pat = parse_quote!(_);
+            }
+            _ => {}
+        }
     }
 }
 

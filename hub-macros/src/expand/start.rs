@@ -1,9 +1,9 @@
 //! How a method of the table is started: from a `Call` to a future that answers it.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Ident, Path};
+use syn::{Ident, Path, Type};
 
 use crate::expand::{Private, at, ends};
 use crate::model::{Method, Param, Shape};
@@ -36,12 +36,12 @@ impl Start<'_> {
     /// ```
     pub(super) fn expand(&self, method: &Method) -> TokenStream {
         let private = self.private;
-        let Arguments { names, types, uploads, passed } = self.arguments(&method.params);
+        let Arguments { names, types, doubtful, uploads, passed } = self.arguments(&method.params);
 
         let span = at(method.ident.span());
-        // A type that cannot be decoded is reported at the type; the tuple says it once more, if it stands elsewhere.
-        let tuple = match &names[..] {
-            [only] => only.span(),
+        // A type that cannot be decoded is reported for itself and for the tuple: once, where both are at one place.
+        let tuple = match doubtful[..] {
+            [only] => only,
             _ => span,
         };
         let types = quote_spanned!(tuple=> (#(#types,)*));
@@ -67,6 +67,9 @@ impl Start<'_> {
             let (Param::Owned(ty) | Param::Lent(ty) | Param::Upload(ty)) = param;
             let span = at(ty.span());
             let name = format_ident!("__argument_{index}", span = span);
+            if !matches!(param, Param::Upload(_)) && !is_decodable(ty) {
+                arguments.doubtful.push(span);
+            }
             match param {
                 // `<T as Lend>::Owned` is `T`, and what is wrong with it is reported at `T`.
                 Param::Owned(_) => {
@@ -132,8 +135,22 @@ struct Arguments {
     /// What the argument list is read into, and as what.
     names: Vec<Ident>,
     types: Vec<TokenStream>,
+    /// Where types stand that may turn out not to be decodable.
+    doubtful: Vec<Span>,
     /// The statements that take the streams.
     uploads: Vec<TokenStream>,
     /// What the method gets.
     passed: Vec<TokenStream>,
+}
+
+/// Whether this is a type of the language that serde decodes.
+fn is_decodable(ty: &Type) -> bool {
+    const NAMES: [&str; 18] = [
+        "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32", "u64", "u128",
+        "usize", "str", "String",
+    ];
+    match ty {
+        Type::Path(path) => path.path.get_ident().is_some_and(|name| NAMES.iter().any(|known| name == known)),
+        _ => false,
+    }
 }
