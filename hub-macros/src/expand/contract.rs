@@ -118,13 +118,11 @@ fn rewrite(mut item: ItemTrait, entries: &[Entry], private: &Private) -> ItemTra
     for item in &mut item.items {
         match item {
             // A body, which is an error by now, fits only to the signature as it stands.
-            TraitItem::Fn(function) if function.default.is_none() => rewrite_output(&mut function.sig, private),
+            TraitItem::Fn(function) if function.default.is_none() => {
+                drop_patterns(&mut function.sig);
+                rewrite_output(&mut function.sig, private);
+            }
             _ => {}
-        }
-    }
-    for item in &mut item.items {
-        if let TraitItem::Fn(function) = item {
-            drop_patterns(function);
         }
     }
     item.items.extend(entries.iter().map(|Entry { signature, attrs, name, .. }| {
@@ -155,12 +153,10 @@ fn rewrite_output(signature: &mut Signature, private: &Private) {
 }
 
 /// A pattern without a body is an error by now, and the compiler would only say so again.
-fn drop_patterns(function: &mut TraitItemFn) {
-    for input in &mut function.sig.inputs {
+fn drop_patterns(signature: &mut Signature) {
+    for input in &mut signature.inputs {
         match input {
-            FnArg::Typed(param) if function.default.is_none() && !check::is_name(&param.pat) => {
-                *param.pat = parse_quote!(_);
-            }
+            FnArg::Typed(param) if !check::is_name(&param.pat) => *param.pat = parse_quote!(_),
             _ => {}
         }
     }

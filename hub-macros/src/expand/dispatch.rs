@@ -51,9 +51,15 @@ impl Reader<'_> {
         let mut entries = Vec::new();
         let mut functions = 0;
         for item in &mut item.items {
-            if let ImplItem::Fn(function) = item {
-                functions += 1;
-                entries.extend(self.entry(function, errors));
+            match item {
+                ImplItem::Fn(function) => {
+                    functions += 1;
+                    entries.extend(self.entry(function, errors));
+                }
+                ImplItem::Macro(hidden) if self.contract => {
+                    errors.add(hidden, "write the methods out: those that a macro makes would not be exposed");
+                }
+                _ => {}
             }
         }
         if !self.contract && functions > 0 && entries.is_empty() && errors.count() == 0 {

@@ -14,7 +14,8 @@
 //!   with bytes, losses or refusals.
 //! - `auto-reconnect`, `reconnect-gives-up`: the TCP connections are cut from outside.
 //! - `server-shutdown`: the server is stopped in the middle, and P-CLS-14 wants ours to behave better than the recorded one.
-//! - `stateful-*` but `stateful-server-without`: they need stateful reconnect, and most of them cut connections.
+//! - `stateful-*` but `stateful-server-without`, and `skip-negotiation-stateful`: they need an endpoint with stateful
+//!   reconnect, and most of them cut connections.
 //! - other transports than WebSockets.
 
 mod connection;
@@ -60,7 +61,6 @@ transcripts! {
     json_server_abort: "json-server-abort",
     json_server_close_allow_reconnect: "json-server-close-allow-reconnect",
     json_skip_negotiation: "json-skip-negotiation",
-    json_skip_negotiation_stateful: "json-skip-negotiation-stateful",
     json_stateful_server_without: "json-stateful-server-without",
     json_stop_while_active: "json-stop-while-active",
     json_stream: "json-stream",
