@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::any_case::AnyCase;
 use super::{Codec, MAX_DEPTH, Payload};
 use crate::args::Args;
 use crate::error::ProtocolError;
@@ -390,7 +391,7 @@ pub(super) fn write_value<T: Serialize + ?Sized>(value: &T, out: impl io::Write)
 
 pub(super) fn read_value<'de, S: DeserializeSeed<'de>>(json: &'de [u8], seed: S) -> serde_json::Result<S::Value> {
     let mut deserializer = serde_json::Deserializer::from_slice(json);
-    let value = seed.deserialize(&mut deserializer)?;
+    let value = AnyCase::new(seed).deserialize(&mut deserializer)?;
     deserializer.end()?;
     Ok(value)
 }

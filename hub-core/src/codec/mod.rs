@@ -1,5 +1,6 @@
 //! The two hub protocols: bytes of one frame to a [`Message`] with its payloads left undecoded, and back.
 
+mod any_case;
 pub(crate) mod json;
 pub(crate) mod msgpack;
 

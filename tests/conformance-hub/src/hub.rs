@@ -7,19 +7,14 @@ use hub_core::{Binary, CallError, Caller, HubError, Result, Upload, contract};
 use hub_server::{Context, DisconnectReason, Hub, hub};
 use serde::{Deserialize, Serialize};
 
-/// A value of many types. The .NET client writes its members in camelCase (P-JSON-17).
+/// A value of many types.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(crate) struct Sample {
-    #[serde(alias = "name")]
     name: String,
-    #[serde(alias = "value")]
     value: i32,
-    #[serde(alias = "ratio")]
     ratio: f64,
-    #[serde(alias = "tags")]
     tags: Vec<String>,
-    #[serde(alias = "child")]
     child: Option<Box<Self>>,
 }
 

@@ -1,0 +1,326 @@
+// The chat example in a real browser: its page in several tabs, and beside it the official client in Node.
+//
+// CHAT_SERVER is the command of the chat server, taken relative to the project's root (default: the program that cargo
+// built last). CHROMIUM is the browser (default: /usr/bin/chromium); without one the tests are skipped.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import { after, test } from 'node:test';
+import { HubConnectionBuilder, LogLevel } from '@microsoft/signalr';
+import { chromium } from 'playwright-core';
+import { Inbox, within } from '../waiting.mjs';
+
+const projectRoot = resolve(import.meta.dirname, '../../..');
+const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
+const skip = existsSync(executablePath) ? false : `there is no browser at ${executablePath}`;
+const browser = skip ? null : await chromium.launch({
+  executablePath,
+  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+    '--disable-component-update', '--disable-sync'],
+});
+const servers = new Set();
+
+after(async () => {
+  await browser?.close();
+  await Promise.all([...servers].map(stopServer));
+});
+// Last resort, also when the file is interrupted or dies of an exception: no server outlives its tests.
+process.once('exit', () => servers.forEach(({ process }) => process.kill('SIGKILL')));
+
+function serverCommand() {
+  if (process.env.CHAT_SERVER) return process.env.CHAT_SERVER.split(' ').filter(Boolean);
+  const built = ['target/release/chat', 'target/debug/chat'].map(path => resolve(projectRoot, path)).filter(existsSync);
+  assert.notEqual(built.length, 0, 'the chat server is not built: cargo build -p chat');
+  return [built.sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs)[0]];
+}
+
+async function startServer(url = 'http://127.0.0.1:0') {
+  const [command, ...options] = serverCommand();
+  const server = spawn(command, [...options, '--urls', url], { cwd: projectRoot, stdio: ['ignore', 'pipe', 'inherit'] });
+  const started = { process: server, ended: once(server, 'exit') };
+  servers.add(started);
+  const listening = new Promise((ready, failed) => {
+    createInterface({ input: server.stdout }).on('line', line => {
+      const found = /^listening on (\S+)/.exec(line)?.[1];
+      if (found) ready(found);
+    });
+    started.ended.then(([code]) => failed(new Error(`${command} ended with ${code} before it listened`)), failed);
+  });
+  started.url = await within(listening, 'the chat server');
+  return started;
+}
+
+async function stopServer(server, signal = 'SIGTERM') {
+  if (!servers.delete(server)) return null;
+  server.process.kill(signal);
+  const [code] = await within(server.ended, `the chat server to end by ${signal}`);
+  return code;
+}
+
+/** A tab with the page. Whatever the browser complains of fails the test. */
+class Tab {
+  constructor(page) {
+    this.page = page;
+  }
+
+  static async open(t, url, options = {}) {
+    const context = await browser.newContext({ viewport: { width: 1200, height: 800 }, ...options });
+    t.after(() => context.close());
+    const page = await context.newPage();
+    page.setDefaultTimeout(15_000);
+    const tab = new Tab(page);
+    tab.complaints = [];
+    page.on('pageerror', error => tab.complaints.push(error.stack));
+    page.on('console', message => message.type() === 'error' && tab.complaints.push(message.text()));
+    await page.goto(url);
+    return tab;
+  }
+
+  static async enter(t, url, name, options) {
+    const tab = await Tab.open(t, url, options);
+    await tab.tryToEnter(name);
+    await tab.page.locator('#app').waitFor();
+    return tab;
+  }
+
+  async tryToEnter(name) {
+    await this.page.getByLabel('Your nickname').fill(name);
+    await this.page.getByRole('button', { name: 'Come in' }).click();
+  }
+
+  async say(text) {
+    await this.page.getByLabel('Message', { exact: true }).fill(text);
+    await this.page.keyboard.press('Enter');
+  }
+
+  /** Waits until exactly one line of this person has exactly this text. */
+  async sees(from, text) {
+    const line = this.page.locator('.line').filter({ has: this.page.getByText(text, { exact: true }) });
+    await line.waitFor();
+    assert.equal(await line.locator('.from').textContent(), from);
+  }
+
+  async seesNotice(text) {
+    await this.page.locator('.notice').getByText(text, { exact: true }).last().waitFor();
+  }
+
+  async seesOnline(...names) {
+    const wanted = names.join();
+    await this.page.waitForFunction(
+      wanted => [...document.querySelectorAll('#online .name')].map(name => name.textContent).join() === wanted, wanted);
+  }
+
+  async is(state) {
+    await this.page.locator(`.bar .status[data-state="${state}"]`).waitFor({ state: 'attached' });
+  }
+
+  place(name) {
+    return this.page.locator('#places .place').filter({ has: this.page.getByText(name, { exact: true }) });
+  }
+
+  online(name) {
+    return this.page.locator('#online').getByRole('button', { name: new RegExp(`^${name}`) });
+  }
+}
+
+test('two tabs talk', { skip }, async t => {
+  const { url } = await startServer();
+  const ann = await Tab.enter(t, url, 'Ann');
+  await ann.seesOnline('Ann (you)');
+  await ann.say('anybody?');
+  await ann.sees('Ann', 'anybody?');
+
+  const bob = await Tab.open(t, url);
+  await bob.tryToEnter('aNN');
+  await bob.page.getByText('The nickname aNN is taken.').waitFor();
+  await bob.tryToEnter('Bob the builder');
+  await bob.page.getByText('A nickname has 1 to 24 letters, digits, hyphens or underscores.').waitFor();
+  await bob.tryToEnter('Bob');
+  await bob.sees('Ann', 'anybody?');
+  await ann.seesNotice('Bob came in');
+  await ann.seesOnline('Ann (you)', 'Bob');
+  await bob.seesOnline('Ann', 'Bob (you)');
+
+  const text = `<b>x</b><img src=x onerror="document.title='broken'">`;
+  await bob.page.getByLabel('Message', { exact: true }).pressSequentially('<b>');
+  await ann.page.getByText('Bob is typing…').waitFor();
+  await bob.say(text);
+  await ann.sees('Bob', text);
+  await ann.page.locator('#typing:empty').waitFor({ state: 'attached' });
+  assert.equal(await ann.page.locator('#log b, #log img').count(), 0, 'text is text');
+
+  await ann.online('Bob').click();
+  await ann.say('psst');
+  await ann.sees('Ann', 'psst');
+  await bob.place('Ann').locator('.badge').getByText('1').waitFor();
+  assert.match(await bob.page.title(), /^\(1\) /);
+  assert.equal(await bob.page.getByText('psst').count(), 0, 'it is not said in the room');
+  await bob.place('Ann').click();
+  await bob.sees('Ann', 'psst');
+  assert.equal(await bob.page.locator('.badge:visible').count(), 0);
+
+  const cleo = await Tab.enter(t, url, 'Cleo');
+  await cleo.sees('Ann', 'anybody?');
+  await cleo.sees('Bob', text);
+  assert.equal(await cleo.page.getByText('psst').count(), 0, 'private messages are not in the history');
+
+  await ann.place('lobby').click();
+  await ann.seesNotice('Cleo came in');
+  await cleo.page.getByRole('button', { name: 'Leave' }).click();
+  await ann.seesNotice('Cleo left');
+  await ann.seesOnline('Ann (you)', 'Bob');
+  await bob.page.close();
+  await ann.seesNotice('Bob left');
+  await ann.seesOnline('Ann (you)');
+  const again = await Tab.enter(t, url, 'Bob');
+  await again.seesOnline('Ann', 'Bob (you)');
+  for (const tab of [ann, bob, cleo, again]) assert.deepEqual(tab.complaints.filter(text => !isRefusal(text)), []);
+});
+
+/** The client logs what the hub refuses. */
+function isRefusal(text) {
+  return text.includes('HubException');
+}
+
+test('rooms are apart, and count what is unread', { skip }, async t => {
+  const { url } = await startServer();
+  const [ann, bob] = [await Tab.enter(t, `${url}/#tea`, 'Ann'), await Tab.enter(t, `${url}/#tea`, 'Bob')];
+  await ann.page.getByLabel('Join a room').fill('Rust');
+  await ann.page.keyboard.press('Enter');
+  await ann.page.getByRole('heading', { name: '#rust' }).waitFor();
+  await ann.say('only here');
+  await ann.sees('Ann', 'only here');
+  await bob.say('one');
+  await bob.say('two');
+  await ann.place('tea').locator('.badge').getByText('2').waitFor();
+  await ann.place('tea').click();
+  await ann.sees('Bob', 'one');
+  await ann.sees('Bob', 'two');
+  assert.equal(await ann.place('tea').locator('.badge').count(), 0);
+  assert.equal(await bob.page.getByText('only here').count(), 0);
+
+  await bob.page.getByLabel('Join a room').fill('no spaces');
+  await bob.page.keyboard.press('Enter');
+  await bob.page.getByText('The name of a room has 1 to 24 letters').waitFor();
+  assert.equal(await bob.place('no spaces').count(), 0);
+});
+
+test('the official client in Node talks with the page', { skip }, async t => {
+  const { url } = await startServer();
+  const ann = await Tab.enter(t, url, 'Ann');
+  const node = new HubConnectionBuilder().withUrl(`${url}/chat`).configureLogging(LogLevel.None).build();
+  t.after(() => node.stop());
+  const heard = new Inbox('a callback');
+  for (const name of ['Said', 'Told', 'Joined', 'Left', 'Typing']) node.on(name, (...args) => heard.push([name, ...args]));
+  await within(node.start(), 'a connection');
+  await assert.rejects(node.invoke('Enter', 'Ann', ''), /HubException: The nickname Ann is taken\.$/);
+  await assert.rejects(node.invoke('Join', 'lobby'), /HubException: Choose a nickname first\.$/);
+  assert.equal(await node.invoke('Enter', ' Node ', ''), 'Node');
+  assert.deepEqual((await node.invoke('Join', 'lobby')).online, ['Ann', 'Node']);
+  await ann.seesNotice('Node came in');
+  assert.deepEqual(await node.invoke('Rooms'), [{ name: 'lobby', online: 2 }]);
+
+  await node.invoke('Say', 'lobby', 'hello, page');
+  await ann.sees('Node', 'hello, page');
+  await ann.page.getByLabel('Message', { exact: true }).pressSequentially('h');
+  await ann.say('hello, Node');
+  await ann.online('Node').click();
+  await ann.say('psst');
+  const calls = await heard.until(([name]) => name === 'Told');
+  assert.deepEqual(calls.map(([name]) => name), ['Said', 'Typing', 'Said', 'Told']);
+  assert.deepEqual([calls[2][1], calls[2][2].from, calls[2][2].text], ['lobby', 'Ann', 'hello, Node']);
+  assert.deepEqual([calls[3][1].from, calls[3][1].text], ['Ann', 'psst']);
+  await node.invoke('Tell', 'ann', 'psst yourself');
+  await ann.sees('Node', 'psst yourself');
+});
+
+test('tabs survive a restart of the server', { skip }, async t => {
+  const first = await startServer();
+  const tabs = [await Tab.enter(t, first.url, 'Ann'), await Tab.enter(t, first.url, 'Bob')];
+  const [ann, bob] = tabs;
+  await ann.say('before');
+  await bob.sees('Ann', 'before');
+
+  await stopServer(first, 'SIGKILL');
+  for (const tab of tabs) await tab.is('reconnecting');
+  const second = await startServer(first.url);
+  for (const tab of tabs) await tab.is('connected');
+  for (const tab of tabs) await tab.page.waitForFunction(() => document.querySelectorAll('#online li').length === 2);
+  await bob.say('after');
+  await ann.sees('Bob', 'after');
+  await ann.sees('Ann', 'before');
+
+  // Told to stop, it says goodbye such that clients come back.
+  assert.equal(await stopServer(second), 0);
+  for (const tab of tabs) await tab.is('reconnecting');
+  await startServer(first.url);
+  for (const tab of tabs) await tab.is('connected');
+  await ann.say('still here');
+  await bob.sees('Ann', 'still here');
+});
+
+test('a tab whose connection was lost takes its nickname along', { skip }, async t => {
+  const { url } = await startServer();
+  const bob = await Tab.enter(t, url, 'Bob');
+  const ann = await Tab.open(t, url);
+  const sockets = [];
+  await ann.page.routeWebSocket('**/chat?*', socket => {
+    socket.connectToServer();
+    // The page's end is not passed on: the server believes that the old connection lives.
+    socket.onClose(() => {});
+    sockets.push(socket);
+  });
+  await ann.page.reload();
+  await ann.tryToEnter('Ann');
+  await bob.seesNotice('Ann came in');
+  await sockets[0].close({ code: 4000, reason: 'lost' });
+  await bob.seesNotice('Ann left');
+  await bob.seesOnline('Ann', 'Bob (you)');
+  assert.equal(sockets.length, 2);
+  await ann.say('back');
+  await bob.sees('Ann', 'back');
+});
+
+test('a page without its server offers to try again', { skip }, async t => {
+  const first = await startServer();
+  const tab = await Tab.open(t, first.url);
+  await tab.page.route('**/chat/negotiate*', route => route.abort());
+  await tab.page.reload();
+  await tab.page.getByRole('button', { name: 'Try again' }).waitFor();
+  assert.equal(await tab.page.getByRole('button', { name: 'Come in' }).isDisabled(), true);
+  await tab.page.unroute('**/chat/negotiate*');
+  await tab.page.getByRole('button', { name: 'Try again' }).click();
+  await tab.tryToEnter('Ann');
+  await tab.seesOnline('Ann (you)');
+});
+
+test('on a phone nothing is wider than the screen, and the panels open', { skip }, async t => {
+  const { url } = await startServer();
+  const phone = await Tab.enter(t, url, 'A-nickname-of-24-letters', {
+    viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true,
+  });
+  await phone.say('x'.repeat(500));
+  await phone.page.locator('.text').getByText('xxx').waitFor();
+  const width = await phone.page.evaluate(() => document.documentElement.scrollWidth);
+  assert.equal(width, 390);
+  await phone.page.getByRole('button', { name: 'Who is online' }).tap();
+  await phone.online('A-nickname').waitFor();
+  await phone.page.keyboard.press('Escape');
+  await phone.page.getByRole('button', { name: 'Conversations' }).tap();
+  await phone.place('lobby').tap();
+  await phone.page.locator('#places').waitFor({ state: 'hidden' });
+});
+
+test('the files come with their types and a strict policy', { skip }, async () => {
+  const { url } = await startServer();
+  const types = { '': 'text/html', 'chat.css': 'text/css', 'chat.js': 'text/javascript', 'icon.svg': 'image/svg+xml' };
+  for (const [path, type] of Object.entries(types)) {
+    const response = await fetch(`${url}/${path}`);
+    assert.equal(response.headers.get('content-type').split(';')[0], type, path);
+    assert.match(response.headers.get('content-security-policy'), /^default-src 'self';/);
+    await response.body.cancel();
+  }
+});
