@@ -92,7 +92,7 @@ impl Call {
     }
 
     /// Takes the next stream from the caller.
-    pub fn upload<T>(&mut self) -> Upload<T> {
+    pub fn upload<T: DeserializeOwned>(&mut self) -> Upload<T> {
         if self.uploads.is_empty() {
             // Fewer streams than parameters: the call is refused before it runs (P-UP-03).
             return Upload::incoming(IncomingUpload { payloads: Box::pin(Ended), detailed_errors: false });
@@ -127,17 +127,18 @@ pub fn answer<T: Serialize>(codec: Codec, result: &T) -> Result<Payload, HubErro
 ///
 /// # Errors
 /// The first error of the stream, or an item that cannot be encoded.
-pub async fn pump<T, S>(codec: Codec, items: Option<Box<dyn ItemSink>>, stream: S) -> Result<Payload, HubError>
+pub async fn pump<T, E, S>(codec: Codec, items: Option<Box<dyn ItemSink>>, stream: S) -> Result<Payload, HubError>
 where
     T: Serialize,
-    S: Stream<Item = Result<T, HubError>> + Send,
+    E: Into<HubError>,
+    S: Stream<Item = Result<T, E>>,
 {
     if let Some(sink) = items {
         let mut stream = pin!(stream);
         loop {
             std::future::poll_fn(|cx| sink.poll_room(cx)).await;
             match std::future::poll_fn(|cx| stream.as_mut().poll_next(cx)).await {
-                Some(item) => sink.push(codec.encode_value(&item?)?),
+                Some(item) => sink.push(codec.encode_value(&item.map_err(Into::into)?)?),
                 None => break,
             }
         }

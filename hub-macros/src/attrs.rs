@@ -174,10 +174,11 @@ fn read_list(
 ) {
     let mut seen = Vec::new();
     between_commas(tokens, errors, |input, errors| {
-        let key = input.call(Ident::parse_any)?;
+        let takes = format!("`{of}` takes {}", listed(allowed));
+        let key = input.call(Ident::parse_any).map_err(|error| Error::new(error.span(), &takes))?;
         let name = key.to_string();
         if !allowed.contains(&&*name) {
-            return Err(Error::new(key.span(), format!("`{of}` takes {}, not `{name}`", listed(allowed))));
+            return Err(Error::new(key.span(), format!("{takes}, not `{name}`")));
         }
         if seen.contains(&name) {
             return Err(Error::new(key.span(), format!("`{name}` is given twice")));
@@ -208,9 +209,10 @@ fn policies(tokens: TokenStream, errors: &mut Errors) -> Vec<ExprPath> {
 }
 
 fn policy(input: ParseStream<'_>) -> Result<ExprPath> {
-    match input.parse()? {
-        Expr::Path(path) => Ok(path),
-        other => Err(Error::new_spanned(other, NOT_A_POLICY)),
+    match input.parse() {
+        Ok(Expr::Path(path)) => Ok(path),
+        Ok(other) => Err(Error::new_spanned(other, NOT_A_POLICY)),
+        Err(error) => Err(Error::new(error.span(), NOT_A_POLICY)),
     }
 }
 

@@ -130,9 +130,10 @@ fn receiver(signature: &Signature, of: Macro, errors: &mut Errors) {
     };
     let shared = match &receiver.kind {
         ReceiverKind::Reference(_, _, mutability) => mutability.is_none(),
-        ReceiverKind::Typed(_, ty) => {
-            matches!(plain(ty), Type::Reference(reference) if reference.mutability.is_none() && is_self(&reference.elem))
-        }
+        ReceiverKind::Typed(_, ty) => match plain(ty) {
+            Type::Reference(reference) => reference.mutability.is_none() && is_self(&reference.elem),
+            _ => false,
+        },
         _ => false,
     };
     if !shared {

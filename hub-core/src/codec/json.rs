@@ -1,7 +1,7 @@
 //! The `json` protocol (protocol.md section 4).
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 
@@ -210,7 +210,7 @@ impl Members<'_> {
 
     fn headers(&self) -> Result<Headers, ProtocolError> {
         let Some(headers) = self.headers.filter(|headers| headers.get() != "null") else { return Ok(Headers::new()) };
-        let headers: HashMap<String, &RawValue> = serde_json::from_str(headers.get())
+        let headers: BTreeMap<String, &RawValue> = serde_json::from_str(headers.get())
             .map_err(|_| ProtocolError::WrongType { name: "headers", expected: "StartObject" })?;
         let texts = headers.into_iter().map(|(name, value)| match serde_json::from_str(value.get()) {
             Ok(value) => Ok((name, value)),

@@ -28,7 +28,8 @@ impl Start<'_> {
     ///     let codec = call.codec();
     ///     let Some(hub) = hub() else { return Ok(None) };
     ///     Ok(Some(Box::pin(async move {
-    ///         let result = <Self as ChatHub>::say(&hub, Borrow::<str>::borrow(&argument_0), argument_1, argument_2).await;
+    ///         let room = Borrow::<str>::borrow(&argument_0); // in place
+    ///         let result = <Self as ChatHub>::say(&hub, room, argument_1, argument_2).await;
     ///         let answered = result?;
     ///         answer(codec, &answered)
     ///     })))

@@ -1,0 +1,10 @@
+use hub_core::contract;
+
+#[contract]
+trait Chat {
+    async fn say(&self, text: &str) {
+        println!("{text}");
+    }
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+use hub_core::contract;
+
+#[contract]
+trait Chat {
+    const ROOMS: usize;
+    type Line;
+    async fn say(&self);
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use hub_core::contract;
+
+#[contract(crate = "hub-core")]
+trait Chat {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use hub_core::contract;
+
+#[contract(rename_all = "kebab-case")]
+trait Chat {}
+
+fn main() {}
