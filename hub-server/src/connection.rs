@@ -71,6 +71,8 @@ struct Driver<T> {
     /// Whether it has, so that the disconnected hook runs in the end (P-CLS-04).
     was_connected: bool,
     calls: Calls,
+    /// Calls that ended while the socket was blocked: what they sent waits in the outbox, and goes first (P-LT-16).
+    unanswered: Vec<Finished>,
     questions: HashMap<InvocationId, oneshot::Sender<Outcome>>,
     commands: VecDeque<Command>,
     /// Messages and bytes that the session took from the outbox, and the socket has not taken yet.
@@ -104,6 +106,7 @@ impl<T: Transport> Driver<T> {
             hook: None,
             was_connected: false,
             calls: Calls::default(),
+            unanswered: Vec::new(),
             questions: HashMap::new(),
             commands: VecDeque::new(),
             moved: (0, 0),
@@ -265,11 +268,21 @@ impl<T: Transport> Driver<T> {
 
     fn poll_calls(&mut self, cx: &mut Context<'_>) -> bool {
         let mut progress = false;
+        if self.blocked.is_none() {
+            for finished in std::mem::take(&mut self.unanswered) {
+                self.answer(cx, finished);
+                progress = true;
+            }
+        }
         while let Some(finished) = self.calls.poll_finished(cx) {
-            self.answer(cx, finished);
+            if self.blocked.is_some() {
+                self.unanswered.push(finished);
+            } else {
+                self.answer(cx, finished);
+            }
             progress = true;
         }
-        if self.stopping && self.calls.is_empty() && !self.session.is_closed() {
+        if self.stopping && self.calls.is_empty() && self.unanswered.is_empty() && !self.session.is_closed() {
             self.session.close(None, true);
         }
         progress
@@ -429,31 +442,42 @@ impl<T: Transport> Driver<T> {
     }
 
     /// After the end: goodbye to the client, the disconnected hook, and the calls that go on without it.
-    async fn finish(mut self: Box<Self>, reason: DisconnectReason) {
-        self.questions.clear();
-        self.calls.connection_ended();
-        let close_timeout = self.hub.options().web_socket_close_timeout;
-        let transport = &mut self.transport;
+    async fn finish(self: Box<Self>, reason: DisconnectReason) {
+        let Self {
+            mut transport,
+            hub,
+            service,
+            attached,
+            peer,
+            hook,
+            mut was_connected,
+            mut calls,
+            questions,
+            _open,
+            ..
+        } = *self;
+        drop(questions);
+        calls.connection_ended();
         let goodbye = async {
             // It may take its time: the client is not trusted to answer.
-            let _ = tokio::time::timeout(close_timeout, transport.close()).await;
+            let _ = tokio::time::timeout(hub.options().web_socket_close_timeout, transport.close()).await;
+            // The client is not to wait for the calls that go on.
+            drop(transport);
         };
         let leave = async {
-            let Some(peer) = self.peer.take() else { return };
+            let Some(peer) = peer else { return };
             peer.set_gone();
-            if let Some(hook) = self.hook.take() {
-                self.was_connected = hook.await.is_ok();
+            if let Some(hook) = hook {
+                was_connected = hook.await.is_ok();
             }
-            events::disconnected(self.hub.name(), peer.id(), &reason, peer.outbox().dropped());
-            if self.was_connected
-                && let Err(error) = self.service.disconnected(&peer, reason).await
-            {
-                events::hook_failed(self.hub.name(), peer.id(), "disconnected", &error);
+            events::disconnected(hub.name(), peer.id(), &reason, peer.outbox().dropped());
+            if was_connected && let Err(error) = service.disconnected(&peer, reason).await {
+                events::hook_failed(hub.name(), peer.id(), "disconnected", &error);
             }
-            self.hub.registry.remove(&peer);
+            hub.registry.remove(&peer);
         };
-        join3(goodbye, leave, self.calls.drain()).await;
-        self.hub.tokens.release(self.attached);
+        join3(goodbye, leave, calls.drain()).await;
+        hub.tokens.release(attached);
     }
 }
 

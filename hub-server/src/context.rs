@@ -29,6 +29,9 @@ pub trait Hub: Dispatch {
 
     /// Runs when a connection has ended, unless [`connected`](Self::connected) failed. What is sent to it now vanishes;
     /// its groups are left afterwards (P-LT-10).
+    ///
+    /// Calls of the connection that still run go on beside this: state that is given back here may be taken again by one
+    /// of them, unless it is refused to connections that are known to have ended.
     fn disconnected(&self, reason: &DisconnectReason) -> impl Future<Output = ()> + Send {
         let _ = reason;
         async {}
@@ -115,6 +118,11 @@ impl<H: Hub> Context<H> {
         self.peer.end(End::Abort);
     }
 
+    /// Ends any connection; its client must not reconnect by itself. An unknown connection is no error.
+    pub fn abort_connection(&self, id: &str) {
+        self.handle().abort_connection(id);
+    }
+
     /// Waits until the caller's connection has ended.
     ///
     /// A call goes on when its connection is lost: what was accepted is done. Long work that nobody waits for any more
@@ -194,6 +202,9 @@ impl<H: Hub> Context<H> {
     }
 
     /// Adds the caller's connection to a group, which need not exist (P-LT-09).
+    ///
+    /// Messages to the group reach it from the moment this returns. Whoever tells a new member what came before joins
+    /// first and reads the past then, so that nothing falls in between.
     ///
     /// # Errors
     /// None on one node; several nodes may lose touch of each other.

@@ -11,6 +11,7 @@ use crate::clients::{AskedIn, Many, One};
 use crate::context::{Client, Hub, into_all};
 use crate::fan_out::Recipients;
 use crate::hub::HubState;
+use crate::outbox::End;
 
 /// Reaches the clients of hub `H` from anywhere: background tasks, HTTP handlers, other hubs.
 pub struct HubHandle<H> {
@@ -104,6 +105,13 @@ impl<H: Hub> HubHandle<H> {
             self.hub.registry.leave(&peer, group);
         }
         Ok(())
+    }
+
+    /// Ends a connection; its client must not reconnect by itself (P-CLS-03). An unknown connection is no error.
+    pub fn abort_connection(&self, id: &str) {
+        if let Some(peer) = self.hub.registry.connection(id) {
+            peer.end(End::Abort);
+        }
     }
 
     /// How many connections this node has open.

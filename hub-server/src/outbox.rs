@@ -192,7 +192,8 @@ impl Outbox {
     }
 
     /// Takes everything that waits into `commands`, which is empty, or has the driver woken when something comes.
-    /// While the socket is blocked, what waits stays here, where the policy for slow readers applies to it.
+    /// While the socket is blocked, what waits stays here, where the policy for slow readers applies to it, unless the
+    /// connection ends: then it leaves first.
     pub(crate) fn poll_take(
         &self,
         cx: &mut Context<'_>,
@@ -201,7 +202,7 @@ impl Outbox {
     ) -> Option<End> {
         let mut state = lock(&self.state);
         let end = state.end.take();
-        if !blocked && !state.queue.is_empty() {
+        if (!blocked || end.is_some()) && !state.queue.is_empty() {
             std::mem::swap(&mut state.queue, commands);
         } else if end.is_none() && !state.driver.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             state.driver = Some(cx.waker().clone());

@@ -69,12 +69,12 @@ async fn main() -> ExitCode {
 async fn run(address: &str) -> Result<(), Box<dyn std::error::Error>> {
     let (app, hubs) = app()?;
     let listener = TcpListener::bind(address).await?;
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     println!("listening on http://{}", listener.local_addr()?);
     let listener = listener.tap_io(|socket| {
         // Small messages are what this is about. A socket that is gone already needs no option.
         let _ = socket.set_nodelay(true);
     });
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::select! {
         served = axum::serve(listener, app).into_future() => served?,
         _ = terminate.recv() => {}

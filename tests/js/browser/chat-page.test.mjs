@@ -25,7 +25,7 @@ const servers = new Set();
 
 after(async () => {
   await browser?.close();
-  await Promise.all([...servers].map(stopServer));
+  await Promise.all([...servers].map(server => stopServer(server)));
 });
 // Last resort, also when the file is interrupted or dies of an exception: no server outlives its tests.
 process.once('exit', () => servers.forEach(({ process }) => process.kill('SIGKILL')));
@@ -54,9 +54,9 @@ async function startServer(url = 'http://127.0.0.1:0') {
 }
 
 async function stopServer(server, signal = 'SIGTERM') {
-  if (!servers.delete(server)) return null;
   server.process.kill(signal);
   const [code] = await within(server.ended, `the chat server to end by ${signal}`);
+  servers.delete(server);
   return code;
 }
 
