@@ -279,9 +279,9 @@ mod tests {
     struct Sample {
         name: String,
         #[serde(default)]
-        child: Option<Box<Sample>>,
+        child: Option<Box<Self>>,
         #[serde(default)]
-        list: Vec<Sample>,
+        list: Vec<Self>,
         #[serde(default)]
         map: BTreeMap<String, u32>,
     }
