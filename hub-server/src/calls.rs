@@ -45,10 +45,16 @@ pub(crate) struct Running {
 
 impl Running {
     fn cancel(&mut self) {
-        self.future = None;
+        self.drop_future();
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
+    }
+
+    /// What the method holds goes with it. A panic there ends nothing else.
+    fn drop_future(&mut self) {
+        let future = self.future.take();
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(future)));
     }
 }
 
@@ -71,7 +77,7 @@ impl Future for Running {
             },
         };
         // What it holds goes before its answer.
-        self.future = None;
+        self.drop_future();
         Poll::Ready(Finished { key: self.key, target: self.target.clone(), kind: self.kind, ended })
     }
 }

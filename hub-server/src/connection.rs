@@ -136,8 +136,9 @@ impl<T: Transport> Driver<T> {
             }
             let was_blocked = self.blocked.is_some();
             self.poll_write(cx, now);
-            // What waited for the socket goes on with it.
-            if self.blocked.is_some() || !(progress || was_blocked) {
+            // What waited for the socket goes on with it. Once it blocks, all others are asked again, so that they wake
+            // this task.
+            if !progress && (self.blocked.is_some() || !was_blocked) {
                 break;
             }
         }

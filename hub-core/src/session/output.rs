@@ -13,7 +13,7 @@ use crate::message::{Headers, InvocationId, Outcome, Target};
 pub enum Output {
     /// The handshake succeeded: the connection speaks this protocol.
     Opened(Codec),
-    /// The peer calls a method. Every call is ended by [`Session::answer`], also one that wants no answer.
+    /// The peer calls a method. Every call is ended by [`Session::answer`](super::Session::answer), also one that wants no answer.
     Call(IncomingCall),
     /// The peer wants no more of a call, which is still to be answered (P-CAN-02).
     Cancelled(CallKey),
