@@ -85,8 +85,8 @@ struct Driver<T> {
     /// Why the client is gone, while what it sent before is still served.
     gone: Option<DisconnectReason>,
     reason: Option<DisconnectReason>,
-    /// The last to go: a shutdown waits for it.
-    _open: Open,
+    /// From the handshake on. The last to go: a shutdown waits for it.
+    open: Option<Open>,
 }
 
 impl<T: Transport> Driver<T> {
@@ -94,7 +94,6 @@ impl<T: Transport> Driver<T> {
         let Opening { attached, identity, request } = opening;
         let expires = identity.expires_at().filter(|_| hub.options().close_on_authentication_expiration);
         Self {
-            _open: Open::new(&hub),
             session: Session::server(Arc::clone(hub.session_options()), T::FORMAT, now()),
             transport,
             expires: expires.map(|at| now() + at.duration_since(SystemTime::now()).unwrap_or_default()),
@@ -114,6 +113,7 @@ impl<T: Transport> Driver<T> {
             stopping: false,
             gone: None,
             reason: None,
+            open: None,
         }
     }
 
@@ -241,6 +241,8 @@ impl<T: Transport> Driver<T> {
         events::connected(self.hub.name(), &self.attached.id, codec.name(), identity.user_id());
         let peer = Arc::new(Peer::new(Arc::clone(&self.hub), self.attached.id.clone(), codec, identity, request));
         self.hub.registry.add(&peer);
+        // Counted and listed before the question, so that no shutdown misses it.
+        self.open = Some(Open::new(&self.hub));
         if self.hub.shutdown.has_begun() {
             peer.end(End::Shutdown);
         }
@@ -454,7 +456,7 @@ impl<T: Transport> Driver<T> {
             mut was_connected,
             mut calls,
             questions,
-            _open,
+            open: _open,
             ..
         } = *self;
         drop(questions);

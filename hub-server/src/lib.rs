@@ -107,3 +107,8 @@ pub use hub_core::__private;
 pub(crate) fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
+
+/// Compiles what README.md shows.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

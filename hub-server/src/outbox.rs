@@ -127,21 +127,26 @@ impl Outbox {
             wake(state);
             return Pushed::Queued;
         }
-        let first = self.dropped.fetch_add(1, Ordering::Relaxed) == 0;
-        match self.slow_reader {
+        let dropped = match self.slow_reader {
             SlowReader::Disconnect => {
                 // What waits would never be read in time. Its memory is needed now.
                 state.queue = VecDeque::new();
                 state.end = Some(End::SlowReader);
                 state.closed = true;
+                1
             }
-            SlowReader::DropNewest => {}
+            SlowReader::DropNewest => 1,
             SlowReader::DropOldest => {
-                while !self.has_room(&state, &message) && state.drop_oldest() {}
+                let mut dropped = 0;
+                while !self.has_room(&state, &message) && state.drop_oldest() {
+                    dropped += 1;
+                }
                 // The latest state is kept in any case, also behind more than enough that the driver has taken.
                 state.queue_message(message);
+                dropped
             }
-        }
+        };
+        let first = self.dropped.fetch_add(dropped, Ordering::Relaxed) == 0;
         wake(state);
         Pushed::Full { first }
     }

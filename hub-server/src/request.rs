@@ -1,5 +1,6 @@
 //! The HTTP request that opened a connection, kept small.
 
+use axum::extract::OriginalUri;
 use http::request::Parts;
 
 /// The HTTP request that opened a connection: its path, query and headers.
@@ -17,9 +18,11 @@ pub struct Request {
 impl Request {
     pub(crate) fn new(parts: &Parts) -> Self {
         let mut text = Vec::with_capacity(256);
-        text.extend_from_slice(parts.uri.path().as_bytes());
+        // A nested router sees the rest of the path only.
+        let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0);
+        text.extend_from_slice(uri.path().as_bytes());
         let path_end = text.len() as u32;
-        text.extend_from_slice(parts.uri.query().unwrap_or("").as_bytes());
+        text.extend_from_slice(uri.query().unwrap_or("").as_bytes());
         let query_end = text.len() as u32;
         let headers = parts
             .headers
@@ -34,7 +37,7 @@ impl Request {
         Self { text: text.into(), path_end, query_end, headers }
     }
 
-    /// The path, as it came.
+    /// The whole path, also where the hub is nested in a router.
     pub fn path(&self) -> &str {
         self.slice(0, self.path_end).unwrap_or("")
     }
@@ -69,4 +72,47 @@ pub(crate) fn query_parameter(query: &str, name: &str) -> Option<String> {
     form_urlencoded::parse(query.as_bytes())
         .find(|(key, _)| key.eq_ignore_ascii_case(name))
         .map(|(_, value)| value.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(uri: &str, headers: &[(&str, &str)]) -> Request {
+        let mut request = http::Request::builder().uri(uri);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        Request::new(&request.body(()).unwrap().into_parts().0)
+    }
+
+    #[test]
+    fn a_request_is_kept_as_it_came() {
+        let request =
+            request("/chat?Room=a%20b%2Bc+d&room=2&empty", &[("X-One", "1"), ("x-one", "2"), ("accept", "*/*")]);
+        assert_eq!(request.path(), "/chat");
+        assert_eq!(request.query("room").as_deref(), Some("a b+c d"), "the first, whatever its case, decoded");
+        assert_eq!(request.query("empty").as_deref(), Some(""));
+        assert_eq!(request.query("none"), None);
+        assert_eq!(request.header("X-ONE"), Some("1"));
+        assert_eq!(request.header("none"), None);
+        assert_eq!(request.headers().collect::<Vec<_>>(), [("x-one", "1"), ("x-one", "2"), ("accept", "*/*")]);
+    }
+
+    #[test]
+    fn the_path_is_whole_where_a_router_is_nested() {
+        let mut parts = http::Request::new(()).into_parts().0;
+        parts.uri = http::Uri::from_static("/?x=1");
+        parts.extensions.insert(OriginalUri(http::Uri::from_static("/app/chat?x=1")));
+        let request = Request::new(&parts);
+        assert_eq!((request.path(), request.query("x").as_deref()), ("/app/chat", Some("1")));
+    }
+
+    #[test]
+    fn what_is_no_text_is_left_out() {
+        let mut parts = http::Request::new(()).into_parts().0;
+        parts.headers.insert("x-bytes", http::HeaderValue::from_bytes(&[0xff, 0xfe]).unwrap());
+        parts.headers.insert("x-text", http::HeaderValue::from_static("t"));
+        assert_eq!(Request::new(&parts).headers().collect::<Vec<_>>(), [("x-text", "t")]);
+    }
 }

@@ -14,7 +14,7 @@ use crate::outbox::End;
 #[derive(Debug, Default)]
 pub(crate) struct Shutdown {
     begun: AtomicBool,
-    /// Connections whose driver runs, those in their handshake included.
+    /// Connections that have shaken hands and whose driver runs. Those that have not are dropped with the process.
     open: AtomicUsize,
     on_last: Notify,
 }
