@@ -4,6 +4,7 @@ mod any_case;
 pub(crate) mod json;
 pub(crate) mod msgpack;
 
+use std::cell::Cell;
 use std::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -94,14 +95,20 @@ impl Codec {
     /// # Errors
     /// When the value's `Serialize` fails.
     pub fn encode_value<T: Serialize + ?Sized>(self, value: &T) -> Result<Payload, EncodeError> {
-        let mut out = BytesMut::with_capacity(256).writer();
+        thread_local! {
+            /// How long the last value was: the next is likely to be of its kind, and growing costs.
+            static LAST: Cell<usize> = const { Cell::new(0) };
+        }
+        let mut out = BytesMut::with_capacity(LAST.get().clamp(64, 4096)).writer();
         match self {
             Self::Json => json::write_value(value, &mut out).map_err(|error| EncodeError(error.to_string()))?,
             Self::MessagePack => {
-                msgpack::write_value(value, &mut out).map_err(|error| EncodeError(error.to_string()))?
+                msgpack::write_value(value, &mut out).map_err(|error| EncodeError(error.to_string()))?;
             }
         }
-        Ok(Payload { codec: self, bytes: out.into_inner().freeze() })
+        let bytes = out.into_inner().freeze();
+        LAST.set(bytes.len());
+        Ok(Payload { codec: self, bytes })
     }
 }
 

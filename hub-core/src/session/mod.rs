@@ -27,6 +27,9 @@ use crate::message::{Invocation, InvocationId, Message, Outcome};
 /// How much input may wait before the transport should stop reading, in bytes (P-LIM-11).
 const INPUT_WINDOW: usize = 64 * 1024;
 
+/// How large a write buffer an idle session may keep, in bytes.
+const KEPT_BUFFER: usize = 4 * 1024;
+
 /// Which end of the connection this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -66,6 +69,7 @@ pub struct Session {
     parked: Option<Box<Invocation>>,
     ending: Option<Ending>,
     out: BytesMut,
+    last_batch: usize,
     writes: VecDeque<Bytes>,
     writes_len: usize,
     served: Served,
@@ -100,6 +104,7 @@ impl Session {
             parked: None,
             ending: None,
             out: BytesMut::new(),
+            last_batch: 0,
             writes: VecDeque::new(),
             writes_len: 0,
             served: Served::default(),
@@ -318,7 +323,8 @@ impl Session {
 
     /// Whether the transport should go on reading.
     pub fn wants_input(&self) -> bool {
-        self.incoming.len() < INPUT_WINDOW
+        // The beginning of a message waits for nobody here: only more input completes it.
+        !self.incoming.has_news() || self.incoming.len() < INPUT_WINDOW
     }
 
     /// How many bytes wait to be written.
@@ -510,6 +516,9 @@ impl Session {
 
     fn write(&mut self, message: &Message) {
         if let (Some(codec), Phase::Open) = (self.codec, self.phase) {
+            if self.out.capacity() == 0 {
+                self.out.reserve(self.last_batch);
+            }
             codec.encode(message, &mut self.out);
             self.keep_alive.sent(&self.options, self.now);
         }
@@ -522,10 +531,12 @@ impl Session {
 
     fn take_out(&mut self) -> Bytes {
         let bytes = self.out.split().freeze();
-        // The buffer is used again once its bytes are written, unless it has grown large.
-        if self.out.capacity() > 4096 || bytes.len() > 4096 {
+        // The buffer is used again once its bytes are written, unless it has grown large: then the next one is made as
+        // large at once, if it comes.
+        if self.out.capacity() > KEPT_BUFFER || bytes.len() > KEPT_BUFFER {
             self.out = BytesMut::new();
         }
+        self.last_batch = bytes.len();
         bytes
     }
 
