@@ -1,0 +1,248 @@
+//! How a connection is made.
+
+use std::collections::VecDeque;
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use hub_core::{Callbacks, Codec};
+use tokio::sync::{Semaphore, mpsc};
+
+use crate::attempt::Connector;
+use crate::calls::Calls;
+use crate::connection::Connection;
+use crate::cookies::Cookies;
+use crate::dial::Dialer;
+use crate::driver::Driver;
+use crate::error::ConnectError;
+use crate::handlers::{Handlers, NoticeInbox};
+use crate::lifecycle::Lifecycle;
+use crate::on::Handler;
+use crate::options::{InvalidOption, Options, WhileReconnecting};
+use crate::reconnect::Reconnect;
+use crate::state::Shared;
+use crate::token::Tokens;
+use crate::uploads::Uploads;
+use crate::url::Url;
+use crate::{callbacks, on};
+
+/// How many notices may wait for their handlers before the client reads no more.
+const NOTICE_BUFFER: usize = 1024;
+
+/// Collects how a connection is to be made; [`connect`](Self::connect) makes it. From [`Connection::builder`].
+///
+/// What is wrong with an option is reported by [`connect`](Self::connect), before anything is dialled.
+#[must_use = "nothing is connected before `connect`"]
+pub struct Builder {
+    url: String,
+    codec: Codec,
+    headers: Vec<(String, String)>,
+    roots: Vec<Vec<u8>>,
+    tokens: Tokens,
+    skip_negotiation: bool,
+    reconnect: Reconnect,
+    options: Options,
+    handlers: Arc<Handlers>,
+}
+
+impl Builder {
+    pub(crate) fn new(url: String) -> Self {
+        Self {
+            url,
+            codec: Codec::Json,
+            headers: Vec::new(),
+            roots: Vec::new(),
+            tokens: Tokens::None,
+            skip_negotiation: false,
+            reconnect: Reconnect::never(),
+            options: Options::default(),
+            handlers: Arc::default(),
+        }
+    }
+
+    /// What the hub may call: a value whose methods are exposed by [`#[callbacks]`](macro@crate::callbacks).
+    pub fn callbacks(self, callbacks: impl Callbacks) -> Self {
+        callbacks::register(&self.handlers, callbacks);
+        self
+    }
+
+    /// A handler for calls of this name, as by [`Connection::on`], from the first message on.
+    pub fn on<A>(self, name: &str, handler: impl Handler<A>) -> Self {
+        on::register(&self.handlers, name, handler).keep();
+        self
+    }
+
+    /// The protocol: JSON, unless said otherwise.
+    pub fn protocol(mut self, codec: Codec) -> Self {
+        self.codec = codec;
+        self
+    }
+
+    /// Sends this token with every request, as `Authorization: Bearer`.
+    pub fn access_token(mut self, token: impl Into<String>) -> Self {
+        self.tokens = Tokens::Fixed(token.into());
+        self
+    }
+
+    /// Asks for a token at every negotiation, and once more when a token is not accepted any longer (P-AUTH-05).
+    pub fn access_token_provider<F, T, E>(mut self, provide: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<T, E>> + Send + 'static,
+        T: Into<String>,
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        self.tokens = Tokens::provider(provide);
+        self
+    }
+
+    /// Sends this header with every request.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Trusts this certificate, in DER, beside those of the system.
+    #[cfg(feature = "tls")]
+    pub fn root_certificate(mut self, der: impl Into<Vec<u8>>) -> Self {
+        self.roots.push(der.into());
+        self
+    }
+
+    /// Opens the WebSocket at once. It spares a round trip and sticky sessions; there is no connection id then
+    /// (P-NEG-20).
+    pub fn skip_negotiation(mut self) -> Self {
+        self.skip_negotiation = true;
+        self
+    }
+
+    /// When a lost connection is tried again: never, unless said otherwise (P-CLI-02). It does not apply to the first
+    /// attempt (P-CLI-03).
+    pub fn reconnect(mut self, policy: Reconnect) -> Self {
+        self.reconnect = policy;
+        self
+    }
+
+    /// What becomes of calls while the connection is tried again: they are refused, unless said otherwise.
+    pub fn while_reconnecting(mut self, calls: WhileReconnecting) -> Self {
+        self.options.while_reconnecting = calls;
+        self
+    }
+
+    /// After how long a silence a ping is sent: 15 s. To be less than half of what the server waits for (P-PING-11).
+    pub fn keep_alive_interval(mut self, interval: Duration) -> Self {
+        self.options.keep_alive_interval = interval;
+        self
+    }
+
+    /// How long the server may be silent: 30 s (P-LIM-05).
+    pub fn server_timeout(mut self, timeout: Duration) -> Self {
+        self.options.server_timeout = timeout;
+        self
+    }
+
+    /// How long the server may take to answer the handshake: 15 s (P-HS-18).
+    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.options.handshake_timeout = timeout;
+        self
+    }
+
+    /// How long the negotiation, and then the upgrade to a WebSocket, may take: 100 s each (P-LIM-20).
+    pub fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.options.request_timeout = timeout;
+        self
+    }
+
+    /// How long the end of a connection may take when the server does not answer: 5 s (P-LIM-14).
+    pub fn close_timeout(mut self, timeout: Duration) -> Self {
+        self.options.close_timeout = timeout;
+        self
+    }
+
+    /// The largest message that is accepted, in bytes with its separator or length prefix. There is no limit, unless
+    /// said otherwise (P-CLI-09).
+    pub fn receive_limit(mut self, bytes: usize) -> Self {
+        self.options.receive_limit = Some(bytes);
+        self
+    }
+
+    /// How many items of a stream may wait to be read: 64.
+    ///
+    /// Then nothing more is read from the socket until half of them are taken (P-STR-10), and the hub is slowed down;
+    /// what it sends beside the stream waits as well. While a call waits for its answer, or another stream for items,
+    /// the client reads on, for whoever reads the stream may be the one who waits; up to 16 MiB of the stream.
+    pub fn stream_buffer(mut self, items: usize) -> Self {
+        self.options.stream_buffer = items;
+        self
+    }
+
+    /// How many bytes of calls may wait to be sent: 1 MiB. Who calls more waits for room.
+    pub fn send_buffer(mut self, bytes: usize) -> Self {
+        self.options.send_buffer = bytes;
+        self
+    }
+
+    /// Connects: negotiation, WebSocket, handshake.
+    ///
+    /// # Errors
+    /// [`ConnectError::Option`] for an option outside of its range; else which of the steps failed.
+    pub async fn connect(self) -> Result<Connection, ConnectError> {
+        self.options.check()?;
+        let url = Url::parse(&self.url)?;
+        let headers = headers(&self.headers)?;
+        let dialer = Dialer::new(&url, &self.roots)?;
+        let options = Arc::new(self.options);
+        let mut connector = Connector {
+            dialer,
+            url,
+            codec: self.codec,
+            headers,
+            tokens: self.tokens,
+            skip_negotiation: self.skip_negotiation,
+            cookies: Cookies::default(),
+            session_options: Arc::new(options.session(self.codec)),
+            options: Arc::clone(&options),
+        };
+        let link = connector.attempt().await?;
+
+        let shared = Arc::new(Shared::new(link.id.clone()));
+        let room = Arc::new(Semaphore::new(options.send_buffer));
+        let notices = Arc::new(NoticeInbox::new(NOTICE_BUFFER));
+        let (to_driver, commands) = mpsc::unbounded_channel();
+        let driver = Driver {
+            codec: self.codec,
+            commands,
+            waiting: VecDeque::new(),
+            to_self: to_driver.downgrade(),
+            calls: Calls::default(),
+            uploads: Uploads::default(),
+            handlers: Arc::clone(&self.handlers),
+            notices: Arc::clone(&notices),
+            epoch: 0,
+            server_timeout: options.server_timeout,
+        };
+        let lifecycle = Lifecycle {
+            connector,
+            driver,
+            reconnect: self.reconnect,
+            shared: Arc::clone(&shared),
+            room: Arc::clone(&room),
+        };
+        let handlers = Arc::clone(&self.handlers);
+        tokio::spawn(async move { handlers.serve(&notices).await });
+        tokio::spawn(lifecycle.run(link));
+        Ok(Connection::new(to_driver, room, shared, self.handlers, self.codec, options))
+    }
+}
+
+fn headers(pairs: &[(String, String)]) -> Result<HeaderMap, InvalidOption> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in pairs {
+        // Without the value, which may be a secret.
+        let refuse = |range| InvalidOption::new("header", format_args!("`{name}`"), range);
+        let name = HeaderName::try_from(name.as_str()).map_err(|_| refuse("a name of letters, digits and `-`"))?;
+        let value = HeaderValue::try_from(value.as_str()).map_err(|_| refuse("a value without control characters"))?;
+        headers.append(name, value);
+    }
+    Ok(headers)
+}

@@ -1,0 +1,28 @@
+//! The typed handlers: the table that `#[callbacks]` generates.
+
+use std::sync::Arc;
+
+use hub_core::Callbacks;
+use hub_core::dispatch::Call;
+
+use crate::handlers::{Handlers, Running};
+
+/// Registers every method of a table. All calls share the one value.
+pub(crate) fn register<C: Callbacks>(handlers: &Handlers, callbacks: C) {
+    let callbacks = Arc::new(callbacks);
+    for method in C::METHODS {
+        let callbacks = Arc::clone(&callbacks);
+        let run = move |arguments| {
+            let call = Call { arguments, uploads: Vec::new(), items: None };
+            let started = (method.start)(call, &mut || Some(Arc::clone(&callbacks)))?;
+            let running: Running = Box::pin(async move {
+                match started {
+                    Some(running) => running.await.map(Some),
+                    None => Ok(None),
+                }
+            });
+            Ok(running)
+        };
+        handlers.add(method.name, Arc::new(run));
+    }
+}

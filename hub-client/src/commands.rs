@@ -1,0 +1,70 @@
+//! What the handles and the handlers want of the driver.
+
+use std::sync::Arc;
+
+use hub_core::message::{Invocation, Outcome};
+use hub_core::session::CallKey;
+use hub_core::{CallError, InvocationId, OutgoingUpload, Payload};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use crate::inbox::Inbox;
+
+pub(crate) enum Command {
+    /// Send this call.
+    Call(Box<Outgoing>),
+    /// Nobody waits for this call any more.
+    Forget(InvocationId),
+    /// A handler has answered a question of the hub.
+    Answer {
+        /// On which of the connections that followed each other: the keys of an earlier one mean nothing.
+        epoch: u64,
+        key: CallKey,
+        outcome: Outcome,
+    },
+    /// Close the connection.
+    Stop,
+}
+
+/// A call that is ready to be sent.
+pub(crate) struct Outgoing {
+    pub(crate) invocation: Invocation,
+    pub(crate) waiting: Waiting,
+    pub(crate) uploads: Vec<(InvocationId, OutgoingUpload)>,
+    /// Its place in the send queue, free again when the driver takes it. Streams are called without waiting for one.
+    pub(crate) room: Option<OwnedSemaphorePermit>,
+}
+
+/// Items of a stream; an error is the last of them.
+pub(crate) type ItemInbox = Inbox<Result<Payload, CallError>>;
+
+/// Who waits for what a call gives.
+pub(crate) enum Waiting {
+    Nobody,
+    ForAnswer(oneshot::Sender<Result<Payload, CallError>>),
+    ForItems(Arc<ItemInbox>),
+}
+
+impl Waiting {
+    /// Whether the one who called is gone.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self, Self::ForAnswer(answer) if answer.is_closed())
+    }
+
+    /// Ends the wait with an error.
+    pub(crate) fn fail(self, error: CallError) {
+        match self {
+            Self::Nobody => {}
+            // Whoever asked may have gone.
+            Self::ForAnswer(answer) => _ = answer.send(Err(error)),
+            Self::ForItems(items) => {
+                items.push(Err(error), 0);
+                items.end();
+            }
+        }
+    }
+}
+
+/// Why a call is not sent (P-CLI-08).
+pub(crate) fn not_connected(target: &str) -> CallError {
+    CallError::Refused(format!("The '{target}' method cannot be called if the connection is not active"))
+}

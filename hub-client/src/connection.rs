@@ -1,0 +1,311 @@
+//! The handle of a connection.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+
+use futures_core::Stream;
+use hub_core::message::{Invocation, Target};
+use hub_core::{
+    Answers, Args, Arguments, CallError, Codec, ConnectionId, InvocationId, Items, Payload, Remote, Streams,
+    short_type_name,
+};
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+
+use crate::builder::Builder;
+use crate::commands::{Command, ItemInbox, Outgoing, Waiting, not_connected};
+use crate::error::Ended;
+use crate::handlers::Handlers;
+use crate::inbox::Inbox;
+use crate::on::{self, Handler, Registered};
+use crate::options::{Options, WhileReconnecting};
+use crate::state::{Events, Shared, State};
+
+/// What a call takes of the send queue beside its arguments.
+const CALL_SIZE: usize = 256;
+
+/// A connection to a hub. A handle, and cheap to clone: the connection ends with [`stop`](Self::stop), or when the last
+/// handle is dropped.
+///
+/// Give it to the proxy of a contract, or call by name:
+///
+/// ```no_run
+/// # async fn run() -> Result<(), hub_core::CallError> {
+/// let connection = hub_client::Connection::builder("https://example.org/chat").connect().await?;
+/// let sum: i32 = connection.invoke("Add", (1, 2)).await?;
+/// connection.send("Typing", ("lobby",)).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Connection(Arc<Inner>);
+
+struct Inner {
+    commands: UnboundedSender<Command>,
+    room: Arc<Semaphore>,
+    shared: Arc<Shared>,
+    handlers: Arc<Handlers>,
+    codec: Codec,
+    options: Arc<Options>,
+    /// Of calls and uploads; it goes on when the connection is made again (P-INV-16).
+    last_id: AtomicU64,
+}
+
+impl Connection {
+    /// Begins to make a connection to the hub at this address: `http`, `https`, `ws` or `wss`.
+    pub fn builder(url: impl Into<String>) -> Builder {
+        Builder::new(url.into())
+    }
+
+    pub(crate) fn new(
+        commands: UnboundedSender<Command>,
+        room: Arc<Semaphore>,
+        shared: Arc<Shared>,
+        handlers: Arc<Handlers>,
+        codec: Codec,
+        options: Arc<Options>,
+    ) -> Self {
+        Self(Arc::new(Inner { commands, room, shared, handlers, codec, options, last_id: AtomicU64::new(0) }))
+    }
+
+    /// Calls `target` and waits for its result. Dropping the future forgets the call; the hub may still run it.
+    ///
+    /// # Errors
+    /// See [`CallError`]: the call was refused, failed on the hub, or lost its connection; or the result is no `T`.
+    pub async fn invoke<T: DeserializeOwned + Send>(
+        &self,
+        target: &str,
+        arguments: impl Arguments,
+    ) -> Result<T, CallError> {
+        Answers::invoke(self, target, arguments).await
+    }
+
+    /// Calls `target` without waiting for an answer. Success means that the call was handed over, in order.
+    ///
+    /// # Errors
+    /// When there is no connection, or an argument cannot be encoded.
+    pub async fn send(&self, target: &str, arguments: impl Arguments) -> Result<(), CallError> {
+        Remote::send(self, target, arguments).await
+    }
+
+    /// Calls the streaming method `target`. Dropping the items cancels the stream (P-CAN-01).
+    pub fn stream<T: DeserializeOwned + Send + 'static>(&self, target: &str, arguments: impl Arguments) -> Items<T> {
+        Streams::stream(self, target, arguments)
+    }
+
+    /// Handles calls of the hub by name, until what this returns is dropped.
+    ///
+    /// ```no_run
+    /// # use hub_client::Connection;
+    /// # use hub_core::HubError;
+    /// # fn register(connection: &Connection) {
+    /// let said = connection.on("Said", |room: String, text: String| async move {
+    ///     println!("#{room} {text}");
+    /// });
+    /// let asked = connection.on("Confirm", |question: String| async move {
+    ///     Ok::<bool, HubError>(question.ends_with('?'))
+    /// });
+    /// # }
+    /// ```
+    ///
+    /// Notices are handled one after the other, in the order in which they came, by all handlers of their name in the
+    /// order of registration. Questions do not wait for notices, and are answered by the one handler that returns a
+    /// `Result` (P-CR-07).
+    pub fn on<A>(&self, name: &str, handler: impl Handler<A>) -> Registered {
+        on::register(&self.0.handlers, name, handler)
+    }
+
+    /// What the connection is, and when that changes.
+    pub fn state(&self) -> watch::Receiver<State> {
+        self.0.shared.watch_state()
+    }
+
+    /// What becomes of the connection from now on. It ends with [`Event::Closed`](crate::Event::Closed).
+    pub fn events(&self) -> Events {
+        self.0.shared.events()
+    }
+
+    /// The id by which the hub knows this connection. None while it is not connected, and where nothing was negotiated.
+    pub fn id(&self) -> Option<ConnectionId> {
+        self.0.shared.id()
+    }
+
+    /// The protocol that is spoken.
+    pub fn protocol(&self) -> Codec {
+        self.0.codec
+    }
+
+    /// Waits until the connection has ended for good.
+    pub async fn closed(&self) -> Ended {
+        self.0.shared.closed().await
+    }
+
+    /// Closes the connection, for all its handles: what was handed over before is sent, then a Close message
+    /// (P-CLS-10).
+    pub async fn stop(&self) {
+        // It fails when the connection has ended already.
+        let _ = self.0.commands.send(Command::Stop);
+        self.closed().await;
+    }
+
+    /// What goes over the wire for a call, and how large it is.
+    fn outgoing<A: Arguments>(
+        &self,
+        target: &str,
+        arguments: A,
+        waiting: Waiting,
+    ) -> Result<(Outgoing, usize), CallError> {
+        let payload = arguments.encode(self.0.codec)?;
+        let size = CALL_SIZE + payload.bytes().len();
+        let uploads = arguments.into_uploads();
+        if uploads.len() != A::UPLOADS {
+            return Err(CallError::Refused("An upload that came in cannot be sent on.".to_owned()));
+        }
+        // Streams are numbered before their call (P-INV-16).
+        let uploads: Vec<_> = uploads.into_iter().map(|upload| (self.next_id(), upload)).collect();
+        let invocation = Invocation {
+            headers: Vec::new(),
+            id: (!matches!(waiting, Waiting::Nobody)).then(|| self.next_id()),
+            target: Target::from(target),
+            arguments: Args::new(payload),
+            streams: uploads.iter().map(|(id, _)| id.clone()).collect(),
+        };
+        Ok((Outgoing { invocation, waiting, uploads, room: None }, size))
+    }
+
+    fn next_id(&self) -> InvocationId {
+        InvocationId::from((self.0.last_id.fetch_add(1, Ordering::Relaxed) + 1).to_string())
+    }
+
+    fn check_connected(&self, target: &str) -> Result<(), CallError> {
+        match self.0.shared.state() {
+            State::Connected => Ok(()),
+            State::Reconnecting if self.0.options.while_reconnecting == WhileReconnecting::Wait => Ok(()),
+            _ => Err(not_connected(target)),
+        }
+    }
+
+    async fn hand_over(&self, mut call: Outgoing, size: usize) -> Result<(), CallError> {
+        let room = self.room(size).await.ok_or_else(|| not_connected(&call.invocation.target))?;
+        // The connection may have been lost meanwhile.
+        self.check_connected(&call.invocation.target)?;
+        call.room = Some(room);
+        self.push(call)
+    }
+
+    fn push(&self, call: Outgoing) -> Result<(), CallError> {
+        self.0.commands.send(Command::Call(Box::new(call))).map_err(|refused| match refused.0 {
+            Command::Call(call) => not_connected(&call.invocation.target),
+            _ => not_connected(""),
+        })
+    }
+
+    /// Room in the send queue, in the order of asking (P-CLI-11). What is larger than the queue waits for all of it.
+    async fn room(&self, size: usize) -> Option<OwnedSemaphorePermit> {
+        let size = u32::try_from(size.min(self.0.options.send_buffer)).ok()?;
+        Arc::clone(&self.0.room).acquire_many_owned(size).await.ok()
+    }
+}
+
+impl Remote for Connection {
+    async fn send<A: Arguments>(&self, target: &str, arguments: A) -> Result<(), CallError> {
+        self.check_connected(target)?;
+        let (call, size) = self.outgoing(target, arguments, Waiting::Nobody)?;
+        self.hand_over(call, size).await
+    }
+}
+
+impl Answers for Connection {
+    async fn invoke<A: Arguments, T: DeserializeOwned + Send>(
+        &self,
+        target: &str,
+        arguments: A,
+    ) -> Result<T, CallError> {
+        self.check_connected(target)?;
+        let (answer, answered) = oneshot::channel();
+        let (call, size) = self.outgoing(target, arguments, Waiting::ForAnswer(answer))?;
+        let id = call.invocation.id.clone();
+        self.hand_over(call, size).await?;
+        let mut forget = Forget { connection: self, id };
+        let answered = answered.await;
+        forget.id = None;
+        // Its task never ends without an answer, unless the runtime does.
+        let result = answered.unwrap_or_else(|_| Err(CallError::Closed(Ended::Stopped.to_string())))?;
+        result.read().map_err(|error| {
+            let name = short_type_name::<T>();
+            CallError::Decode(format!("Error trying to deserialize result to {name}. {}", error.detail()))
+        })
+    }
+}
+
+impl Streams for Connection {
+    fn stream<A: Arguments, T: DeserializeOwned + Send + 'static>(&self, target: &str, arguments: A) -> Items<T> {
+        let items = Arc::new(Inbox::new(self.0.options.stream_buffer));
+        let called = self.check_connected(target).and_then(|()| {
+            let (call, _) = self.outgoing(target, arguments, Waiting::ForItems(Arc::clone(&items)))?;
+            let id = call.invocation.id.clone();
+            self.push(call)?;
+            Ok(id)
+        });
+        let id = called.unwrap_or_else(|error| {
+            Waiting::ForItems(Arc::clone(&items)).fail(error);
+            None
+        });
+        Items::new(Box::pin(Download { items, id, connection: self.clone() }))
+    }
+}
+
+/// Has a call forgotten when whoever waits for it is gone before the answer.
+struct Forget<'a> {
+    connection: &'a Connection,
+    id: Option<InvocationId>,
+}
+
+impl Drop for Forget<'_> {
+    fn drop(&mut self) {
+        if let Some(id) = self.id.take() {
+            let _ = self.connection.0.commands.send(Command::Forget(id));
+        }
+    }
+}
+
+/// The items of a stream as they came. It keeps the connection open.
+struct Download {
+    items: Arc<ItemInbox>,
+    /// Until the stream has ended.
+    id: Option<InvocationId>,
+    connection: Connection,
+}
+
+impl Stream for Download {
+    type Item = Result<Payload, CallError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let item = ready!(self.items.poll_take(cx));
+        if !matches!(item, Some(Ok(_))) {
+            self.id = None;
+        }
+        Poll::Ready(item)
+    }
+}
+
+impl Drop for Download {
+    fn drop(&mut self) {
+        drop(Forget { connection: &self.connection, id: self.id.take() });
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { shared, codec, .. } = &*self.0;
+        f.debug_struct("Connection")
+            .field("state", &shared.state())
+            .field("id", &shared.id())
+            .field("protocol", codec)
+            .finish_non_exhaustive()
+    }
+}

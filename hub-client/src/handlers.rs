@@ -1,0 +1,143 @@
+//! What the hub calls here: whom, in which order, and how it is answered.
+
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use futures_util::FutureExt;
+use hub_core::dispatch::BoxFuture;
+use hub_core::message::{Outcome, Target};
+use hub_core::session::CallKey;
+use hub_core::{Args, ArgsError, HubError, Payload};
+use tokio::sync::mpsc::WeakUnboundedSender;
+
+use crate::commands::Command;
+use crate::inbox::Inbox;
+use crate::{events, lock};
+
+/// A handler at work: its value, if it has one to answer with.
+pub(crate) type Running = BoxFuture<Result<Option<Payload>, HubError>>;
+
+/// A handler, typed or not. It fails at once where the arguments do not fit.
+pub(crate) type Run = Arc<dyn Fn(Args) -> Result<Running, ArgsError> + Send + Sync>;
+
+/// Notices that were not handled yet.
+pub(crate) type NoticeInbox = Inbox<(Target, Args)>;
+
+/// The handlers of a connection, by the name of the method; names are compared exactly (P-INV-24).
+#[derive(Default)]
+pub(crate) struct Handlers {
+    by_name: Mutex<HashMap<String, Vec<(u64, Run)>>>,
+    last: AtomicU64,
+}
+
+impl Handlers {
+    /// Adds a handler behind those that the name has (P-INV-26). Gives the number under which it can be removed.
+    pub(crate) fn add(&self, name: &str, run: Run) -> u64 {
+        let number = self.last.fetch_add(1, Ordering::Relaxed);
+        lock(&self.by_name).entry(name.to_owned()).or_default().push((number, run));
+        number
+    }
+
+    pub(crate) fn remove(&self, name: &str, number: u64) {
+        let mut by_name = lock(&self.by_name);
+        if let Some(handlers) = by_name.get_mut(name) {
+            handlers.retain(|(of, _)| *of != number);
+            if handlers.is_empty() {
+                by_name.remove(name);
+            }
+        }
+    }
+
+    fn of(&self, name: &str) -> Vec<Run> {
+        let by_name = lock(&self.by_name);
+        by_name.get(name).map(|handlers| handlers.iter().map(|(_, run)| Arc::clone(run)).collect()).unwrap_or_default()
+    }
+
+    /// Handles notices one after the other, until there are no more (P-INV-26).
+    pub(crate) async fn serve(&self, notices: &NoticeInbox) {
+        while let Some((target, arguments)) = poll_fn(|cx| notices.poll_take(cx)).await {
+            let handlers = self.of(&target);
+            if handlers.is_empty() {
+                events::no_handler(&target);
+            }
+            for run in handlers {
+                // What goes wrong is logged; nobody waits for it.
+                let _ = run_one(&run, &target, &arguments).await;
+            }
+        }
+    }
+
+    /// Answers a question: there is always an answer, and it is one (P-CR-07).
+    async fn answer(&self, target: &str, arguments: &Args) -> Outcome {
+        let handlers = self.of(target);
+        if handlers.is_empty() {
+            events::no_handler(target);
+        }
+        let mut answer = None;
+        for run in handlers {
+            match run_one(&run, target, arguments).await {
+                Ok(None) => {}
+                Ok(Some(_)) if answer.is_some() => {
+                    return Outcome::Error("Client provided multiple results.".to_owned());
+                }
+                Ok(Some(value)) => answer = Some(value),
+                Err(text) => return Outcome::Error(text),
+            }
+        }
+        answer.map_or_else(|| Outcome::Error("Client didn't provide a result.".to_owned()), Outcome::Value)
+    }
+}
+
+/// What a handler answers with, or the text of its error.
+async fn run_one(run: &Run, target: &str, arguments: &Args) -> Result<Option<Payload>, String> {
+    // A handler may panic before its first await, too.
+    let running = AssertUnwindSafe(async {
+        match run(arguments.clone()) {
+            Ok(running) => Ok(running.await),
+            Err(error) => Err(error),
+        }
+    });
+    let general = || format!("An unexpected error occurred invoking '{target}' on the client.");
+    match running.catch_unwind().await {
+        Ok(Ok(Ok(value))) => Ok(value),
+        Ok(Ok(Err(error))) => {
+            events::handler_failed(target, &error);
+            // An error is private unless said otherwise, to a hub as well.
+            Err(if error.is_public() { error.to_string() } else { general() })
+        }
+        Ok(Err(error)) => {
+            events::bad_arguments(target, &error.to_string(), error.detail());
+            Err("Client failed to parse argument(s).".to_owned())
+        }
+        Err(_) => {
+            events::handler_panicked(target);
+            Err(general())
+        }
+    }
+}
+
+/// A call by the hub that wants an answer.
+pub(crate) struct Question {
+    pub(crate) target: Target,
+    pub(crate) arguments: Args,
+    pub(crate) key: CallKey,
+    pub(crate) epoch: u64,
+    pub(crate) answer_to: WeakUnboundedSender<Command>,
+}
+
+impl Question {
+    /// Has it answered beside everything else: its handler may wait for the hub, or for a user (P-CR-09).
+    pub(crate) fn spawn(self, handlers: &Arc<Handlers>) {
+        let handlers = Arc::clone(handlers);
+        tokio::spawn(async move {
+            let outcome = handlers.answer(&self.target, &self.arguments).await;
+            if let Some(driver) = self.answer_to.upgrade() {
+                // The connection may have ended meanwhile.
+                let _ = driver.send(Command::Answer { epoch: self.epoch, key: self.key, outcome });
+            }
+        });
+    }
+}

@@ -1,0 +1,130 @@
+//! What has come in and was not taken yet: the items of one stream, or the notices for the handlers.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::task::{Context, Poll, Waker};
+
+use crate::lock;
+
+/// How much waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Fill {
+    /// There is room.
+    Room,
+    /// As many as are meant to wait.
+    Full,
+    /// So many bytes that the reader must be waited for, whoever else waits.
+    Overfull,
+}
+
+/// From how many bytes on an inbox is overfull.
+const OVERFULL: usize = 16 * 1024 * 1024;
+
+/// A queue from the driver to one reader. It takes whatever is pushed: the driver asks for room before it reads on.
+pub(crate) struct Inbox<T> {
+    /// From how many on the driver is to wait.
+    bound: usize,
+    state: Mutex<State<T>>,
+}
+
+struct State<T> {
+    waiting: VecDeque<(T, usize)>,
+    bytes: usize,
+    /// Nothing more comes.
+    ended: bool,
+    reader: Option<Waker>,
+    driver: Option<Waker>,
+}
+
+impl<T> Inbox<T> {
+    pub(crate) fn new(bound: usize) -> Self {
+        let state = State { waiting: VecDeque::new(), bytes: 0, ended: false, reader: None, driver: None };
+        Self { bound, state: Mutex::new(state) }
+    }
+
+    /// Adds something of this size. Gives how much waits now.
+    pub(crate) fn push(&self, item: T, size: usize) -> Fill {
+        let mut state = lock(&self.state);
+        if state.ended {
+            return Fill::Room;
+        }
+        state.waiting.push_back((item, size));
+        state.bytes += size;
+        wake(state.reader.take());
+        self.fill(&state)
+    }
+
+    /// Nothing more comes. What waits can still be taken.
+    pub(crate) fn end(&self) {
+        let mut state = lock(&self.state);
+        state.ended = true;
+        wake(state.reader.take());
+    }
+
+    /// How much waits, and whether the reader waits for more. The driver is woken when that changes.
+    pub(crate) fn poll_level(&self, cx: &mut Context<'_>) -> (Fill, bool) {
+        let mut state = lock(&self.state);
+        state.driver = Some(cx.waker().clone());
+        (self.fill(&state), state.reader.is_some())
+    }
+
+    fn fill(&self, state: &State<T>) -> Fill {
+        if state.bytes > OVERFULL {
+            Fill::Overfull
+        } else if state.waiting.len() >= self.bound {
+            Fill::Full
+        } else {
+            Fill::Room
+        }
+    }
+
+    /// The next one; `None` is the end.
+    pub(crate) fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        let mut state = lock(&self.state);
+        match state.waiting.pop_front() {
+            Some((item, size)) => {
+                state.bytes -= size;
+                // Not at each: the driver goes on when half of it is read.
+                if state.waiting.is_empty() || state.waiting.len() * 2 < self.bound {
+                    wake(state.driver.take());
+                }
+                Poll::Ready(Some(item))
+            }
+            None if state.ended => Poll::Ready(None),
+            None => {
+                state.reader = Some(cx.waker().clone());
+                wake(state.driver.take());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Poll, Waker};
+
+    use super::{Fill, Inbox};
+
+    #[test]
+    fn what_waits_is_taken_in_order_and_behind_it_the_end() {
+        let inbox = Inbox::new(2);
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(inbox.poll_take(&mut cx).is_pending());
+        assert_eq!(inbox.push('a', 3), Fill::Room);
+        assert_eq!(inbox.push('b', 4), Fill::Full);
+        assert_eq!(inbox.poll_level(&mut cx), (Fill::Full, false));
+        inbox.end();
+        assert_eq!(inbox.push('c', 1), Fill::Room);
+        assert_eq!(inbox.poll_take(&mut cx), Poll::Ready(Some('a')));
+        assert_eq!(inbox.poll_take(&mut cx), Poll::Ready(Some('b')));
+        assert_eq!(inbox.poll_take(&mut cx), Poll::Ready(None));
+        assert_eq!(inbox.poll_level(&mut cx), (Fill::Room, false));
+    }
+}

@@ -1,0 +1,147 @@
+//! The life of a connection: driven while it is connected, tried again when it is lost, ended once.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use hub_core::CallError;
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::{Instant, sleep};
+
+use crate::attempt::{Connector, Link, flush, part};
+use crate::commands::{Command, not_connected};
+use crate::driver::Driver;
+use crate::error::Ended;
+use crate::events;
+use crate::options::WhileReconnecting;
+use crate::reconnect::{Reconnect, random};
+use crate::state::Shared;
+
+/// Everything that a connection is, but for its handles.
+pub(crate) struct Lifecycle {
+    pub(crate) connector: Connector,
+    pub(crate) driver: Driver,
+    pub(crate) reconnect: Reconnect,
+    pub(crate) shared: Arc<Shared>,
+    /// The room in the send queue.
+    pub(crate) room: Arc<Semaphore>,
+}
+
+impl Lifecycle {
+    pub(crate) async fn run(mut self, mut link: Link) {
+        let cause = loop {
+            let ended = self.driver.run(&mut link).await;
+            let policy = if ended.may_reconnect() { self.reconnect.clone() } else { Reconnect::never() };
+            // No delay at the first question: straight to the end (P-CLI-04).
+            if policy.delays(random).next().is_none() {
+                self.shared.disconnected();
+                self.driver.fail(&ended);
+                self.leave(link).await;
+                break ended;
+            }
+            events::reconnecting(&ended);
+            // First of all the state: whoever sees a call fail finds that no other can be made.
+            self.shared.reconnecting(ended.clone());
+            self.driver.fail(&ended);
+            part(link.transport, self.connector.options.close_timeout);
+            match self.connect_again(&policy).await {
+                Ok(next) => {
+                    self.shared.reconnected(next.id.clone());
+                    link = next;
+                }
+                Err(cause) => {
+                    self.shared.disconnected();
+                    break cause;
+                }
+            }
+        };
+        events::closed(&cause);
+        self.room.close();
+        self.driver.commands.close();
+        for command in self.driver.waiting.drain(..) {
+            refuse(command);
+        }
+        while let Ok(command) = self.driver.commands.try_recv() {
+            refuse(command);
+        }
+        // The notices that came are still handled.
+        self.driver.notices.end();
+        self.shared.closed_by(cause);
+    }
+
+    /// Says what is left to say, and goodbye.
+    async fn leave(&mut self, link: Link) {
+        let Link { mut transport, mut session, .. } = link;
+        let patience = self.connector.options.close_timeout;
+        if session.output_len() > 0 {
+            flush(&mut transport, &mut session, self.driver.codec, patience).await;
+        }
+        // The close frame goes out too, for a program may be over at once. The server's is not waited for (P-CLS-10).
+        let _ = tokio::time::timeout(patience, transport.close()).await;
+        part(transport, patience);
+    }
+
+    /// Tries until it succeeds, the delays are used up, or nobody wants it any more.
+    async fn connect_again(&mut self, policy: &Reconnect) -> Result<Link, Ended> {
+        let began = Instant::now();
+        let Self { connector, driver, .. } = self;
+        let while_reconnecting = connector.options.while_reconnecting;
+        let attempts = async {
+            let mut last = None;
+            let mut failed = 0;
+            for delay in policy.delays(random) {
+                sleep(delay).await;
+                match connector.attempt().await {
+                    Ok(link) => {
+                        events::reconnected(failed + 1);
+                        return Ok(link);
+                    }
+                    Err(error) => {
+                        failed += 1;
+                        events::attempt_failed(failed, &error);
+                        last = Some(error);
+                    }
+                }
+            }
+            // P-CLI-05
+            Err(match last {
+                Some(last) => Ended::GaveUp { attempts: failed, elapsed: began.elapsed(), last: Box::new(last) },
+                None => Ended::Stopped,
+            })
+        };
+        tokio::select! {
+            biased;
+            () = stopped(&mut driver.commands, &mut driver.waiting, while_reconnecting) => Err(Ended::Stopped),
+            link = attempts => link,
+        }
+    }
+}
+
+/// Takes what is asked while there is no connection, until that is to stop (P-CLI-06).
+async fn stopped(
+    commands: &mut UnboundedReceiver<Command>,
+    waiting: &mut VecDeque<Command>,
+    while_reconnecting: WhileReconnecting,
+) {
+    if while_reconnecting == WhileReconnecting::Refuse {
+        waiting.drain(..).for_each(refuse);
+    }
+    loop {
+        match commands.recv().await {
+            None | Some(Command::Stop) => return,
+            Some(call @ Command::Call(_)) if while_reconnecting == WhileReconnecting::Wait => waiting.push_back(call),
+            Some(Command::Forget(id)) => waiting.retain(|command| match command {
+                Command::Call(call) => call.invocation.id.as_ref() != Some(&id),
+                _ => true,
+            }),
+            Some(other) => refuse(other),
+        }
+    }
+}
+
+fn refuse(command: Command) {
+    if let Command::Call(call) = command {
+        let error: CallError = not_connected(&call.invocation.target);
+        call.waiting.fail(error);
+    }
+}

@@ -1,0 +1,179 @@
+//! The negotiation from the client's side (protocol.md section 15): where to attach a transport, and under which id.
+
+use bytes::Bytes;
+use http::{HeaderMap, Response, StatusCode};
+use hub_core::negotiate::{AvailableTransport, NegotiateResponse};
+use hub_core::{Codec, ConnectionId};
+use serde_json::Value;
+
+use crate::cookies::Cookies;
+use crate::dial::Dialer;
+use crate::error::ConnectError;
+
+use crate::request;
+use crate::token::Tokens;
+use crate::url::Url;
+
+/// How often a server may send a client on (P-NEG-14).
+const MAX_HOPS: usize = 100;
+
+/// What a negotiation needs.
+pub(crate) struct Negotiator<'a> {
+    pub(crate) dialer: &'a Dialer,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) tokens: &'a Tokens,
+    pub(crate) cookies: &'a mut Cookies,
+    pub(crate) codec: Codec,
+}
+
+/// Where the connection is to be attached.
+#[derive(Debug)]
+pub(crate) struct Negotiated {
+    pub(crate) url: Url,
+    pub(crate) id: Option<ConnectionId>,
+    /// What the last hop was asked with.
+    pub(crate) token: Option<String>,
+    /// Whether a redirect gave the token: then the application's own is of no use here.
+    pub(crate) token_is_final: bool,
+}
+
+impl Negotiator<'_> {
+    pub(crate) async fn negotiate(&mut self, hub: &Url) -> Result<Negotiated, ConnectError> {
+        let mut hub = hub.clone();
+        let mut given = None;
+        for _ in 0..=MAX_HOPS {
+            let token_is_final = given.is_some();
+            let token = match given.take() {
+                Some(token) => Some(token),
+                None => self.tokens.get().await?,
+            };
+            let response = self.ask(&hub.negotiate(), token.as_deref()).await?;
+            let answer = read(&response)?;
+            if let Some(url) = answer.url {
+                hub = Url::parse(&url).map_err(|error| refused(format!("The server redirects elsewhere: {error}")))?;
+                given = answer.access_token;
+                continue;
+            }
+            check_transports(&answer.available_transports, self.codec)?;
+            let version = answer.negotiate_version.unwrap_or(0);
+            let (id, secret) = match (answer.connection_id, answer.connection_token) {
+                (Some(id), Some(secret)) if version > 0 => (id, secret),
+                (Some(id), _) if version == 0 => (id.clone(), id),
+                // P-NEG-16
+                (None, _) => return Err(refused("Invalid negotiation response received: no connectionId.".to_owned())),
+                _ => return Err(refused("Invalid negotiation response received: no connectionToken.".to_owned())),
+            };
+            return Ok(Negotiated { url: hub.with_id(&secret), id: Some(id.into()), token, token_is_final });
+        }
+        Err(refused("Negotiate redirection limit exceeded.".to_owned()))
+    }
+
+    async fn ask(&mut self, url: &Url, token: Option<&str>) -> Result<Response<Bytes>, ConnectError> {
+        let mut headers = request::headers(url, self.headers, token)?;
+        if let Some(cookie) = self.cookies.header(url) {
+            headers.append(http::header::COOKIE, cookie);
+        }
+        let response = request::post(self.dialer, url, headers).await?;
+        self.cookies.take(url, response.headers());
+        Ok(response)
+    }
+}
+
+fn refused(text: String) -> ConnectError {
+    ConnectError::Negotiation { status: None, text }
+}
+
+fn read(response: &Response<Bytes>) -> Result<NegotiateResponse, ConnectError> {
+    let status = response.status();
+    if status != StatusCode::OK {
+        // P-NEG-21
+        let hint = match status {
+            StatusCode::NOT_FOUND => " Either this is no hub, or a proxy blocks the connection.",
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => " The access token is missing, or not accepted.",
+            _ => "",
+        };
+        let text = format!("Failed to complete negotiation with the server: the answer is {status}.{hint}");
+        return Err(ConnectError::Negotiation { status: Some(status.as_u16()), text });
+    }
+    let invalid = |why: &str| refused(format!("Invalid negotiation response received: {why}"));
+    let mut answer: Value = serde_json::from_slice(response.body()).map_err(|error| invalid(&error.to_string()))?;
+    let Some(members) = answer.as_object_mut() else { return Err(invalid("it is not a JSON object")) };
+    if members.contains_key("ProtocolVersion") {
+        // P-NEG-15
+        return Err(refused(
+            "Detected a connection attempt to an ASP.NET SignalR Server. This client only supports connecting to an \
+             ASP.NET Core SignalR Server. See https://aka.ms/signalr-core-differences for details."
+                .to_owned(),
+        ));
+    }
+    members.retain(|_, value| !value.is_null());
+    if let Some(Value::Array(transports)) = members.get_mut("availableTransports") {
+        // What a later version adds is passed over (P-NEG-18).
+        transports.retain(|transport| serde_json::from_value::<AvailableTransport>(transport.clone()).is_ok());
+    }
+    let answer: NegotiateResponse = serde_json::from_value(answer).map_err(|error| invalid(&error.to_string()))?;
+    match answer.error {
+        // P-NEG-13
+        Some(error) => Err(refused(error)),
+        None => Ok(answer),
+    }
+}
+
+/// Whether there is a transport for this protocol (P-NEG-18, P-NEG-19).
+fn check_transports(offered: &[AvailableTransport], codec: Codec) -> Result<(), ConnectError> {
+    let mut reasons = Vec::new();
+    for AvailableTransport { transport, transfer_formats } in offered {
+        match transport.as_str() {
+            "WebSockets" if transfer_formats.contains(&codec.transfer_format()) => return Ok(()),
+            "WebSockets" => reasons.push(format!("'WebSockets' does not support {}.", codec.transfer_format())),
+            other => reasons.push(format!("'{other}' is not supported by this client.")),
+        }
+    }
+    Err(ConnectError::NoTransport(if reasons.is_empty() {
+        "None of the transports supported by the client are supported by the server.".to_owned()
+    } else {
+        format!("Unable to connect to the server with any of the available transports. {}", reasons.join(" "))
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http::Response;
+    use hub_core::Codec;
+
+    use super::{check_transports, read};
+
+    fn error(status: u16, body: &'static str) -> String {
+        let response = Response::builder().status(status).body(Bytes::from_static(body.as_bytes())).unwrap();
+        read(&response).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_a_negotiation_may_not_say() {
+        // P-NEG-13, P-NEG-15, P-NEG-21
+        assert_eq!(error(200, r#"{"error":"no room"}"#), "no room");
+        assert!(error(200, r#"{"ProtocolVersion":"1.5"}"#).starts_with("Detected a connection attempt to an ASP.NET "));
+        assert!(error(200, "<html>").starts_with("Invalid negotiation response received: "));
+        assert!(error(200, "[]").starts_with("Invalid negotiation response received: "));
+        assert!(error(404, "").contains("404 Not Found. Either this is no hub"));
+        assert!(error(500, "").ends_with("the answer is 500 Internal Server Error."));
+    }
+
+    #[test]
+    fn transports_that_are_unknown_are_passed_over() {
+        // P-NEG-18, P-NEG-19
+        let body = r#"{"availableTransports":[{"transport":"Pigeons","transferFormats":["Paper"]},
+            {"transport":"WebSockets","transferFormats":["Text"]}],"error":null}"#;
+        let offered = read(&Response::new(Bytes::from_static(body.as_bytes()))).unwrap().available_transports;
+        assert!(check_transports(&offered, Codec::Json).is_ok());
+        let error = check_transports(&offered, Codec::MessagePack).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "Unable to connect to the server with any of the available transports. \
+             'WebSockets' does not support Binary."
+        );
+        let error = check_transports(&[], Codec::Json).unwrap_err().to_string();
+        assert_eq!(error, "None of the transports supported by the client are supported by the server.");
+    }
+}

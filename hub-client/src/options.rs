@@ -1,0 +1,131 @@
+//! What a connection is allowed: defaults, units, and the ranges that are checked before anything is dialled.
+
+use std::fmt;
+use std::time::Duration;
+
+use hub_core::Codec;
+use hub_core::session::SessionOptions;
+
+/// What becomes of calls that are made while the connection is being re-established.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum WhileReconnecting {
+    /// They fail at once, as [`CallError::Refused`](hub_core::CallError::Refused) (P-CLI-08).
+    #[default]
+    Refuse,
+    /// They wait in the send queue, and are sent once the connection is back. When it does not come back they fail.
+    Wait,
+}
+
+/// Every limit and interval of a connection.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    pub(crate) keep_alive_interval: Duration,
+    pub(crate) server_timeout: Duration,
+    pub(crate) handshake_timeout: Duration,
+    pub(crate) request_timeout: Duration,
+    pub(crate) close_timeout: Duration,
+    pub(crate) receive_limit: Option<usize>,
+    pub(crate) stream_buffer: usize,
+    pub(crate) send_buffer: usize,
+    pub(crate) while_reconnecting: WhileReconnecting,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            // P-LIM-03
+            keep_alive_interval: Duration::from_secs(15),
+            // P-LIM-05
+            server_timeout: Duration::from_secs(30),
+            // P-HS-18
+            handshake_timeout: Duration::from_secs(15),
+            // P-LIM-20
+            request_timeout: Duration::from_secs(100),
+            // P-LIM-14
+            close_timeout: Duration::from_secs(5),
+            // P-CLI-09
+            receive_limit: None,
+            stream_buffer: 64,
+            send_buffer: 1024 * 1024,
+            while_reconnecting: WhileReconnecting::default(),
+        }
+    }
+}
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const MILLI: Duration = Duration::from_millis(1);
+
+/// What one length prefix can announce (P-FRM-03).
+const MAX_SIZE: usize = i32::MAX as usize;
+
+impl Options {
+    /// # Errors
+    /// The first option that is outside of its range.
+    pub(crate) fn check(&self) -> Result<(), InvalidOption> {
+        time("keep_alive_interval", self.keep_alive_interval, MILLI)?;
+        time("server_timeout", self.server_timeout, MILLI)?;
+        time("handshake_timeout", self.handshake_timeout, MILLI)?;
+        time("request_timeout", self.request_timeout, MILLI)?;
+        time("close_timeout", self.close_timeout, MILLI)?;
+        if let Some(limit) = self.receive_limit {
+            size("receive_limit", limit, 1, MAX_SIZE, "bytes")?;
+        }
+        size("stream_buffer", self.stream_buffer, 1, 1_000_000, "items")?;
+        size("send_buffer", self.send_buffer, 1024, MAX_SIZE, "bytes")
+    }
+
+    pub(crate) fn session(&self, codec: Codec) -> SessionOptions {
+        SessionOptions {
+            receive_limit: self.receive_limit.unwrap_or(MAX_SIZE),
+            keep_alive: Some(self.keep_alive_interval),
+            peer_timeout: self.server_timeout,
+            handshake_timeout: self.handshake_timeout,
+            // A client goes on receiving while its handlers run (P-CR-09).
+            parallel_calls: usize::MAX,
+            open_calls: 10_000,
+            detailed_errors: false,
+            codecs: vec![codec],
+        }
+    }
+}
+
+/// An option with a value outside of its range.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidOption {
+    name: &'static str,
+    value: String,
+    range: String,
+}
+
+impl InvalidOption {
+    pub(crate) fn new(name: &'static str, value: impl fmt::Display, range: impl fmt::Display) -> Self {
+        Self { name, value: value.to_string(), range: range.to_string() }
+    }
+
+    /// The option, as the builder's method is called.
+    pub fn name(&self) -> &str {
+        self.name
+    }
+}
+
+impl fmt::Display for InvalidOption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is {}, which is outside of its range: {}", self.name, self.value, self.range)
+    }
+}
+
+impl std::error::Error for InvalidOption {}
+
+fn size(name: &'static str, value: usize, least: usize, most: usize, unit: &str) -> Result<(), InvalidOption> {
+    if (least..=most).contains(&value) {
+        return Ok(());
+    }
+    Err(InvalidOption::new(name, value, format_args!("{least} to {most} {unit}")))
+}
+
+fn time(name: &'static str, value: Duration, least: Duration) -> Result<(), InvalidOption> {
+    if (least..=DAY).contains(&value) {
+        return Ok(());
+    }
+    Err(InvalidOption::new(name, format_args!("{value:?}"), format_args!("{least:?} to 86400s")))
+}

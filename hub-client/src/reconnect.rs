@@ -1,0 +1,130 @@
+//! When to try again: a policy, and the delays that it gives, without a clock.
+
+use std::time::Duration;
+
+/// When a lost connection is tried again. Without one it is not (P-CLI-02).
+///
+/// ```
+/// use std::time::Duration;
+/// use hub_client::Reconnect;
+///
+/// // After 0, 2, 10 and 30 seconds, then never.
+/// let patient = Reconnect::default();
+/// // For ever, at first after up to half a second, later after up to a minute.
+/// let tireless = Reconnect::exponential(Duration::from_millis(500), Duration::from_secs(60));
+/// // The same, ten times.
+/// let stubborn = tireless.clone().attempts(10);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reconnect {
+    delays: Schedule,
+    attempts: Option<usize>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Schedule {
+    Fixed(Vec<Duration>),
+    Exponential { first: Duration, most: Duration },
+}
+
+impl Default for Reconnect {
+    fn default() -> Self {
+        Self::after([0, 2, 10, 30].map(Duration::from_secs))
+    }
+}
+
+impl Reconnect {
+    /// Does not try again, which is the default of a connection.
+    pub fn never() -> Self {
+        Self::after([])
+    }
+
+    /// Waits for each of these in turn, and gives up behind the last.
+    pub fn after(delays: impl IntoIterator<Item = Duration>) -> Self {
+        Self { delays: Schedule::Fixed(delays.into_iter().collect()), attempts: None }
+    }
+
+    /// Doubles the delay from `first` up to `most`, without end. Each is shortened at random, down to the half of it,
+    /// so that the clients of a server that comes back do not come all at once.
+    pub fn exponential(first: Duration, most: Duration) -> Self {
+        // No further than a day: what is longer is never.
+        let most = most.min(Duration::from_secs(24 * 60 * 60));
+        Self { delays: Schedule::Exponential { first, most }, attempts: None }
+    }
+
+    /// Gives up after so many attempts.
+    #[must_use]
+    pub fn attempts(mut self, most: usize) -> Self {
+        self.attempts = Some(most);
+        self
+    }
+
+    /// The delays before the attempts; `random` is a fraction from 0 to 1.
+    pub(crate) fn delays(&self, random: fn() -> f64) -> Delays<'_> {
+        Delays { policy: self, random, given: 0 }
+    }
+}
+
+pub(crate) struct Delays<'a> {
+    policy: &'a Reconnect,
+    random: fn() -> f64,
+    given: usize,
+}
+
+impl Iterator for Delays<'_> {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        if self.policy.attempts.is_some_and(|most| self.given >= most) {
+            return None;
+        }
+        let delay = match &self.policy.delays {
+            Schedule::Fixed(delays) => *delays.get(self.given)?,
+            Schedule::Exponential { first, most } => {
+                let doubled = 2_u32.checked_pow(self.given.try_into().unwrap_or(u32::MAX));
+                let delay = doubled.and_then(|times| first.checked_mul(times)).map_or(*most, |delay| delay.min(*most));
+                delay.mul_f64(0.5 + (self.random)().clamp(0.0, 1.0) / 2.0)
+            }
+        };
+        self.given = self.given.saturating_add(1);
+        Some(delay)
+    }
+}
+
+/// A fraction from 0 to 1. Where the system has no randomness to give, clients come all at once.
+pub(crate) fn random() -> f64 {
+    getrandom::u32().map_or(1.0, |random| f64::from(random) / f64::from(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Reconnect;
+    use std::time::Duration;
+
+    fn seconds(policy: &Reconnect, random: fn() -> f64, count: usize) -> Vec<f64> {
+        policy.delays(random).take(count).map(|delay| delay.as_secs_f64()).collect()
+    }
+
+    #[test]
+    fn the_default_gives_up_after_four() {
+        // P-CLI-02
+        assert_eq!(seconds(&Reconnect::default(), || 0.0, 9), [0.0, 2.0, 10.0, 30.0]);
+        assert_eq!(seconds(&Reconnect::default().attempts(2), || 0.0, 9), [0.0, 2.0]);
+        assert!(seconds(&Reconnect::never(), || 0.0, 9).is_empty());
+    }
+
+    #[test]
+    fn exponential_delays_double_to_their_maximum() {
+        let policy = Reconnect::exponential(Duration::from_secs(1), Duration::from_secs(10));
+        assert_eq!(seconds(&policy, || 1.0, 6), [1.0, 2.0, 4.0, 8.0, 10.0, 10.0]);
+        assert_eq!(seconds(&policy, || 0.0, 6), [0.5, 1.0, 2.0, 4.0, 5.0, 5.0]);
+        assert_eq!(policy.delays(|| 1.0).nth(5000), Some(Duration::from_secs(10)));
+        assert_eq!(seconds(&policy.attempts(1), || 1.0, 6), [1.0]);
+    }
+
+    #[test]
+    fn delays_that_overflow_are_the_maximum() {
+        let policy = Reconnect::exponential(Duration::MAX, Duration::from_secs(3));
+        assert_eq!(seconds(&policy, || 1.0, 3), [3.0; 3]);
+    }
+}

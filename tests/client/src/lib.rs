@@ -1,0 +1,11 @@
+//! What the tests of the client share: the servers they run against, and the contract of the conformance hub.
+
+mod contract;
+mod fake;
+mod server;
+
+pub use self::contract::{
+    ConformanceClient, ConformanceClientProxy, ConformanceHub, ConformanceHubProxy, Identity, Sample,
+};
+pub use self::fake::{Fake, Socket};
+pub use self::server::{Server, deadline};

@@ -1,0 +1,6 @@
+//! The client against servers that misbehave, each a few lines of the test itself.
+
+mod lost;
+mod negotiation;
+mod reconnecting;
+mod wire;

@@ -1,0 +1,49 @@
+//! `https` and `wss`, with a certificate of the test's own.
+
+use std::sync::Arc;
+
+use client_tests::{Fake, Server, deadline};
+use hub_client::{ConnectError, Connection};
+use tokio::io::copy_bidirectional;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::{ServerConfig, crypto, pki_types::PrivatePkcs8KeyDer};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hub_behind_tls() {
+    let server = Server::ours().await;
+    let address = server.url.trim_start_matches("http://").to_owned();
+    let own = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    let key = PrivatePkcs8KeyDer::from(own.signing_key.serialize_der());
+    let config = ServerConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![own.cert.der().clone()], key.into())
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let front = Fake::new().await;
+    let url = front.at("/hub").replace("http://", "https://");
+    tokio::spawn(async move {
+        loop {
+            let (socket, acceptor, address) = (front.accept().await, acceptor.clone(), address.clone());
+            tokio::spawn(async move {
+                // A client that does not trust the certificate goes away.
+                let Ok(mut socket) = acceptor.accept(socket).await else { return };
+                let mut behind = TcpStream::connect(address).await.unwrap();
+                let _ = copy_bidirectional(&mut socket, &mut behind).await;
+            });
+        }
+    });
+
+    let untrusted = deadline("the refusal", Connection::builder(&url).connect()).await.unwrap_err();
+    assert!(matches!(&untrusted, ConnectError::Unreachable(text) if text.contains("certificate")), "{untrusted:?}");
+
+    let builder = Connection::builder(&url).root_certificate(own.cert.der().to_vec());
+    let connection = deadline("the connection", builder.connect()).await.unwrap();
+    assert_eq!(deadline("the sum", connection.invoke::<i32>("Add", (1, 2))).await, Ok(3));
+    deadline("the end", connection.stop()).await;
+
+    let bad = Connection::builder(&url).root_certificate(vec![1, 2, 3]).connect().await.unwrap_err();
+    assert!(matches!(&bad, ConnectError::Option(option) if option.name() == "root_certificate"), "{bad:?}");
+}
