@@ -90,8 +90,9 @@ impl Pump<'_> {
             }
             let was_blocked = self.blocked;
             self.poll_write(cx);
-            // What waited for the socket goes on with it.
-            if self.blocked || !(progress || was_blocked) {
+            // What waited for the socket goes on with it. Once it blocks, all others are asked again, so that they wake
+            // this task.
+            if !progress && (self.blocked || !was_blocked) {
                 break;
             }
         }
