@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use hub_core::{Callbacks, Codec};
+use hub_core::{Callbacks, Codec, InvalidOption};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::attempt::Connector;
@@ -19,7 +19,7 @@ use crate::error::ConnectError;
 use crate::handlers::{Handlers, NoticeInbox};
 use crate::lifecycle::Lifecycle;
 use crate::on::Handler;
-use crate::options::{InvalidOption, Options, WhileReconnecting};
+use crate::options::{Options, WhileReconnecting};
 use crate::reconnect::Reconnect;
 use crate::state::Shared;
 use crate::token::Tokens;

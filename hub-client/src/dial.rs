@@ -6,8 +6,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use crate::error::ConnectError;
-use crate::options::InvalidOption;
 use crate::url::Url;
+use hub_core::InvalidOption;
 
 /// A connected socket.
 pub(crate) trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}

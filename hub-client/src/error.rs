@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hub_core::{CallError, ProtocolError};
 
-use crate::options::InvalidOption;
+use hub_core::InvalidOption;
 
 /// Why there is no connection.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -128,9 +128,10 @@ pub use self::builder::Builder;
 pub use self::connection::Connection;
 pub use self::error::{ConnectError, Ended};
 pub use self::on::{Handler, HandlerOutput, Registered};
-pub use self::options::{InvalidOption, WhileReconnecting};
+pub use self::options::WhileReconnecting;
 pub use self::reconnect::Reconnect;
 pub use self::state::{Event, Events, State};
+pub use hub_core::InvalidOption;
 
 /// What generated code may name.
 #[doc(hidden)]

@@ -1,10 +1,9 @@
 //! What a connection is allowed: defaults, units, and the ranges that are checked before anything is dialled.
 
-use std::fmt;
 use std::time::Duration;
 
-use hub_core::Codec;
 use hub_core::session::SessionOptions;
+use hub_core::{Codec, InvalidOption};
 
 /// What becomes of calls that are made while the connection is being re-established.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -52,7 +51,6 @@ impl Default for Options {
     }
 }
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const MILLI: Duration = Duration::from_millis(1);
 
 /// What one length prefix can announce (P-FRM-03).
@@ -62,16 +60,16 @@ impl Options {
     /// # Errors
     /// The first option that is outside of its range.
     pub(crate) fn check(&self) -> Result<(), InvalidOption> {
-        time("keep_alive_interval", self.keep_alive_interval, MILLI)?;
-        time("server_timeout", self.server_timeout, MILLI)?;
-        time("handshake_timeout", self.handshake_timeout, MILLI)?;
-        time("request_timeout", self.request_timeout, MILLI)?;
-        time("close_timeout", self.close_timeout, MILLI)?;
+        InvalidOption::check_time("keep_alive_interval", self.keep_alive_interval, MILLI)?;
+        InvalidOption::check_time("server_timeout", self.server_timeout, MILLI)?;
+        InvalidOption::check_time("handshake_timeout", self.handshake_timeout, MILLI)?;
+        InvalidOption::check_time("request_timeout", self.request_timeout, MILLI)?;
+        InvalidOption::check_time("close_timeout", self.close_timeout, MILLI)?;
         if let Some(limit) = self.receive_limit {
-            size("receive_limit", limit, 1, MAX_SIZE, "bytes")?;
+            InvalidOption::check_size("receive_limit", limit, 1, MAX_SIZE, "bytes")?;
         }
-        size("stream_buffer", self.stream_buffer, 1, 1_000_000, "items")?;
-        size("send_buffer", self.send_buffer, 1024, MAX_SIZE, "bytes")
+        InvalidOption::check_size("stream_buffer", self.stream_buffer, 1, 1_000_000, "items")?;
+        InvalidOption::check_size("send_buffer", self.send_buffer, 1024, MAX_SIZE, "bytes")
     }
 
     pub(crate) fn session(&self, codec: Codec) -> SessionOptions {
@@ -87,45 +85,4 @@ impl Options {
             codecs: vec![codec],
         }
     }
-}
-
-/// An option with a value outside of its range.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InvalidOption {
-    name: &'static str,
-    value: String,
-    range: String,
-}
-
-impl InvalidOption {
-    pub(crate) fn new(name: &'static str, value: impl fmt::Display, range: impl fmt::Display) -> Self {
-        Self { name, value: value.to_string(), range: range.to_string() }
-    }
-
-    /// The option, as the builder's method is called.
-    pub fn name(&self) -> &str {
-        self.name
-    }
-}
-
-impl fmt::Display for InvalidOption {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is {}, which is outside of its range: {}", self.name, self.value, self.range)
-    }
-}
-
-impl std::error::Error for InvalidOption {}
-
-fn size(name: &'static str, value: usize, least: usize, most: usize, unit: &str) -> Result<(), InvalidOption> {
-    if (least..=most).contains(&value) {
-        return Ok(());
-    }
-    Err(InvalidOption::new(name, value, format_args!("{least} to {most} {unit}")))
-}
-
-fn time(name: &'static str, value: Duration, least: Duration) -> Result<(), InvalidOption> {
-    if (least..=DAY).contains(&value) {
-        return Ok(());
-    }
-    Err(InvalidOption::new(name, format_args!("{value:?}"), format_args!("{least:?} to 86400s")))
 }

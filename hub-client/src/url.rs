@@ -4,7 +4,7 @@ use std::fmt;
 
 use http::Uri;
 
-use crate::options::InvalidOption;
+use hub_core::InvalidOption;
 
 /// An address of a hub, with all that its negotiations and transports need of it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -58,6 +58,7 @@ pub mod framing;
 pub mod handshake;
 pub mod message;
 pub mod negotiate;
+mod options;
 mod outgoing;
 pub mod session;
 
@@ -74,4 +75,5 @@ pub use self::contract::{
 pub use self::dispatch::{Callbacks, Dispatch};
 pub use self::error::{CallError, EncodeError, HubError, ProtocolError, Result, short_type_name, with_detail};
 pub use self::message::{ConnectionId, InvocationId};
+pub use self::options::InvalidOption;
 pub use self::outgoing::{Outgoing, with_outgoing};

@@ -89,13 +89,14 @@ mod shutdown;
 mod tokens;
 mod transport;
 
+pub use hub_core::InvalidOption;
 pub use hub_macros::hub;
 
 pub use self::clients::{Many, One};
 pub use self::context::{Client, Context, DisconnectReason, Hub};
 pub use self::handle::HubHandle;
 pub use self::identify::{Origins, Refusal};
-pub use self::options::{HubOptions, InvalidOption, SlowReader};
+pub use self::options::{HubOptions, SlowReader};
 pub use self::request::Request;
 pub use self::route::HubRoute;
 

@@ -1,10 +1,9 @@
 //! Every limit and interval of a hub.
 
-use std::fmt;
 use std::time::Duration;
 
-use hub_core::Codec;
 use hub_core::session::SessionOptions;
+use hub_core::{Codec, InvalidOption};
 
 /// The limits and intervals of a hub, by default those of ASP.NET Core where it has them (protocol.md section 21).
 ///
@@ -106,7 +105,6 @@ impl Default for HubOptions {
 
 const MAX_SIZE: usize = i32::MAX as usize;
 const MILLI: Duration = Duration::from_millis(1);
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl HubOptions {
     /// Checks every option against its range.
@@ -114,31 +112,37 @@ impl HubOptions {
     /// # Errors
     /// The first option that is outside.
     pub fn validate(&self) -> Result<(), InvalidOption> {
-        size(
+        InvalidOption::check_size(
             "maximum_receive_message_size",
             self.maximum_receive_message_size.unwrap_or(MAX_SIZE),
             64,
             MAX_SIZE,
             "bytes",
         )?;
-        time("handshake_timeout", self.handshake_timeout, MILLI)?;
-        time("keep_alive_interval", self.keep_alive_interval, MILLI)?;
-        time("client_timeout_interval", self.client_timeout_interval, MILLI)?;
-        size("stream_buffer_capacity", self.stream_buffer_capacity, 1, 1_000_000, "items")?;
+        InvalidOption::check_time("handshake_timeout", self.handshake_timeout, MILLI)?;
+        InvalidOption::check_time("keep_alive_interval", self.keep_alive_interval, MILLI)?;
+        InvalidOption::check_time("client_timeout_interval", self.client_timeout_interval, MILLI)?;
+        InvalidOption::check_size("stream_buffer_capacity", self.stream_buffer_capacity, 1, 1_000_000, "items")?;
         let parallel = self.maximum_parallel_invocations_per_client;
-        size("maximum_parallel_invocations_per_client", parallel, 1, 65_536, "calls")?;
-        size("maximum_open_calls_per_client", self.maximum_open_calls_per_client, 1, 1_000_000, "calls")?;
-        time("transport_send_timeout", self.transport_send_timeout, MILLI)?;
-        time("web_socket_close_timeout", self.web_socket_close_timeout, MILLI)?;
-        time("disconnect_timeout", self.disconnect_timeout, Duration::from_secs(1))?;
+        InvalidOption::check_size("maximum_parallel_invocations_per_client", parallel, 1, 65_536, "calls")?;
+        InvalidOption::check_size(
+            "maximum_open_calls_per_client",
+            self.maximum_open_calls_per_client,
+            1,
+            1_000_000,
+            "calls",
+        )?;
+        InvalidOption::check_time("transport_send_timeout", self.transport_send_timeout, MILLI)?;
+        InvalidOption::check_time("web_socket_close_timeout", self.web_socket_close_timeout, MILLI)?;
+        InvalidOption::check_time("disconnect_timeout", self.disconnect_timeout, Duration::from_secs(1))?;
         if !(0..=1).contains(&self.minimum_protocol_version) {
             return Err(InvalidOption::new("minimum_protocol_version", self.minimum_protocol_version, "0 to 1"));
         }
         if self.supported_protocols.is_empty() {
             return Err(InvalidOption::new("supported_protocols", "empty", "at least one of json, messagepack"));
         }
-        size("outbox_messages", self.outbox_messages, 1, 10_000_000, "messages")?;
-        size("outbox_bytes", self.outbox_bytes, 1024, MAX_SIZE, "bytes")
+        InvalidOption::check_size("outbox_messages", self.outbox_messages, 1, 10_000_000, "messages")?;
+        InvalidOption::check_size("outbox_bytes", self.outbox_bytes, 1024, MAX_SIZE, "bytes")
     }
 
     pub(crate) fn session(&self) -> SessionOptions {
@@ -153,45 +157,4 @@ impl HubOptions {
             codecs: self.supported_protocols.clone(),
         }
     }
-}
-
-/// An option with a value outside of its range.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InvalidOption {
-    name: &'static str,
-    value: String,
-    range: String,
-}
-
-impl InvalidOption {
-    fn new(name: &'static str, value: impl fmt::Display, range: impl fmt::Display) -> Self {
-        Self { name, value: value.to_string(), range: range.to_string() }
-    }
-
-    /// The option, as its field is called.
-    pub fn name(&self) -> &str {
-        self.name
-    }
-}
-
-impl fmt::Display for InvalidOption {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is {}, which is outside of its range: {}", self.name, self.value, self.range)
-    }
-}
-
-impl std::error::Error for InvalidOption {}
-
-fn size(name: &'static str, value: usize, least: usize, most: usize, unit: &str) -> Result<(), InvalidOption> {
-    if (least..=most).contains(&value) {
-        return Ok(());
-    }
-    Err(InvalidOption::new(name, value, format_args!("{least} to {most} {unit}")))
-}
-
-fn time(name: &'static str, value: Duration, least: Duration) -> Result<(), InvalidOption> {
-    if (least..=DAY).contains(&value) {
-        return Ok(());
-    }
-    Err(InvalidOption::new(name, format_args!("{value:?}"), format_args!("{least:?} to 86400s")))
 }

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use http::request::Parts;
 use http::{Method, Request as HttpRequest, StatusCode, header};
-use hub_core::Identity;
+use hub_core::{Identity, InvalidOption};
 
 use crate::connection::{Opening, serve};
 use crate::context::{Context, Hub};
@@ -20,7 +20,7 @@ use crate::handle::HubHandle;
 use crate::hub::HubState;
 use crate::identify::{Identify, Origins, Refusal};
 use crate::negotiate::negotiate;
-use crate::options::{HubOptions, InvalidOption};
+use crate::options::HubOptions;
 use crate::request::{Request, query_parameter};
 use crate::tokens::Refused;
 use crate::transport::web_socket::{self, WebSocket};

@@ -1,5 +1,6 @@
 //! The connection state machine, the same for both ends, without IO and without a clock.
 
+mod handshake;
 mod in_flight;
 mod keep_alive;
 mod options;
@@ -20,7 +21,7 @@ pub use self::options::SessionOptions;
 pub use self::output::{Ending, Ignored, IncomingCall, Output};
 use crate::codec::{Codec, Payload, TransferFormat};
 use crate::error::{ProtocolError, with_detail};
-use crate::framing::{Delimiter, Incoming};
+use crate::framing::Incoming;
 use crate::handshake::{HandshakeError, HandshakeRequest, HandshakeResponse};
 use crate::message::{Invocation, InvocationId, Message, Outcome};
 
@@ -350,61 +351,6 @@ impl Session {
     /// The calls of the peer's that are not answered yet.
     pub fn open_calls(&self) -> impl Iterator<Item = CallKey> {
         self.served.keys()
-    }
-
-    // Handshake.
-
-    /// Whether the handshake is done.
-    fn handshake(&mut self) -> bool {
-        let limit = if self.role == Role::Server { self.options.receive_limit } else { usize::MAX };
-        let text = match self.incoming.next_frame(Delimiter::Separator, limit) {
-            Ok(Some(text)) => text,
-            Ok(None) => return false,
-            Err(error) => {
-                self.fail(error);
-                return false;
-            }
-        };
-        if self.role == Role::Server {
-            let resolved = HandshakeRequest::parse(&text)
-                .and_then(|request| request.resolve(&self.options.codecs, self.binary_transport));
-            match resolved {
-                Ok(codec) => self.codec = Some(codec),
-                Err(error) => {
-                    self.fail_handshake(error);
-                    return false;
-                }
-            }
-            HandshakeResponse::write(None, &mut self.out);
-        } else {
-            match HandshakeResponse::parse(&text) {
-                Ok(HandshakeResponse { error: None }) => {}
-                Ok(HandshakeResponse { error: Some(error) }) => {
-                    self.end(Ending::HandshakeRefused(error));
-                    return false;
-                }
-                Err(error) => {
-                    self.end(Ending::Protocol(error));
-                    return false;
-                }
-            }
-        }
-        self.phase = Phase::Open;
-        self.keep_alive.opened(&self.options, self.now);
-        if self.role == Role::Client && self.options.keep_alive.is_some() {
-            // It arms the server's timeout (P-HS-19).
-            self.write(&Message::Ping);
-        }
-        true
-    }
-
-    fn fail_handshake(&mut self, error: HandshakeError) {
-        if self.role == Role::Server {
-            HandshakeResponse::write(Some(&error.wire_text(self.options.detailed_errors)), &mut self.out);
-            // The protocol is not agreed: the answer is text (P-HS-16).
-            self.codec = None;
-        }
-        self.end(Ending::HandshakeFailed(error));
     }
 
     // Messages.
