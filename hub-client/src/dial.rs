@@ -2,12 +2,12 @@
 
 use std::fmt;
 
+use hub_core::InvalidOption;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use crate::error::ConnectError;
 use crate::url::Url;
-use hub_core::InvalidOption;
 
 /// A connected socket.
 pub(crate) trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}

@@ -3,9 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use hub_core::{CallError, ProtocolError};
-
-use hub_core::InvalidOption;
+use hub_core::{CallError, InvalidOption, ProtocolError};
 
 /// Why there is no connection.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,6 @@
 use std::fmt;
 
 use http::Uri;
-
 use hub_core::InvalidOption;
 
 /// An address of a hub, with all that its negotiations and transports need of it.

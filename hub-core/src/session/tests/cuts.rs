@@ -1,6 +1,7 @@
 //! Framing (protocol.md section 3): the transport may cut anywhere, and limits are exact.
 
 use super::*;
+use crate::framing::Delimiter;
 
 /// What either end sends: every type that the other acts on, and some that it does not.
 fn conversation(role: Role, codec: Codec) -> Bytes {
