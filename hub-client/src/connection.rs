@@ -10,7 +10,6 @@ use futures_core::Stream;
 use hub_core::message::{Invocation, Target};
 use hub_core::{
     Answers, Args, Arguments, CallError, Codec, ConnectionId, InvocationId, Items, Payload, Remote, Streams,
-    short_type_name,
 };
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::UnboundedSender;
@@ -235,10 +234,7 @@ impl Answers for Connection {
         forget.id = None;
         // Its task never ends without an answer, unless the runtime does.
         let result = answered.unwrap_or_else(|_| Err(CallError::Closed(Ended::Stopped.to_string())))?;
-        result.read().map_err(|error| {
-            let name = short_type_name::<T>();
-            CallError::Decode(format!("Error trying to deserialize result to {name}. {}", error.detail()))
-        })
+        result.read_result()
     }
 }
 

@@ -104,10 +104,7 @@ impl Answers for One {
             Ok(Outcome::Error(text)) => return Err(CallError::Remote(text)),
             Err(oneshot::Canceled) => return Err(CallError::Closed(format!("Connection '{}' disconnected.", self.id))),
         };
-        result.read().map_err(|error| {
-            let name = hub_core::short_type_name::<T>();
-            CallError::Decode(format!("Error trying to deserialize result to {name}. {}", error.detail()))
-        })
+        result.read_result()
     }
 }
 

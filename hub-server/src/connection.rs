@@ -17,7 +17,7 @@ use tokio::time::Sleep;
 
 use crate::calls::{Calls, Finished};
 use crate::context::DisconnectReason;
-use crate::dispatcher::{Begun, Service, outcome};
+use crate::dispatcher::{Begun, Service, not_invoked, outcome};
 use crate::events;
 use crate::hub::HubState;
 use crate::outbox::{Command, End};
@@ -130,7 +130,7 @@ impl<T: Transport> Driver<T> {
                 | self.poll_hook(cx)
                 | self.poll_session(cx, now)
                 | self.poll_calls(cx)
-                | self.poll_commands(cx);
+                | self.take_commands(cx);
             if progress && self.session.output_len() < WRITE_BATCH {
                 continue;
             }
@@ -254,8 +254,7 @@ impl<T: Transport> Driver<T> {
         let Some(peer) = &self.peer else { return };
         let (key, target) = (call.key, call.target.clone());
         if self.stopping {
-            let head = format!("Failed to invoke '{target}' due to an error on the server.");
-            let text = HubError::public("The server is shutting down.").wire_text(&head, false);
+            let text = HubError::public("The server is shutting down.").wire_text(&not_invoked(&target), false);
             self.session.answer(key, Outcome::Error(text));
             return;
         }
@@ -296,11 +295,6 @@ impl<T: Transport> Driver<T> {
         self.take_commands(cx);
         let key = finished.key;
         self.session.answer(key, outcome(&self.hub, &self.attached.id, finished));
-    }
-
-    fn poll_commands(&mut self, cx: &mut Context<'_>) -> bool {
-        let progress = self.take_commands(cx);
-        self.commands.is_empty() && progress
     }
 
     /// Moves what others want to send into the session.

@@ -86,11 +86,10 @@ impl<H: Hub> Service for Dispatcher<H> {
     fn start(&self, peer: &Arc<Peer>, call: IncomingCall) -> Begun {
         let state = peer.hub();
         let IncomingCall { key, target, arguments, wants, uploads: streams, .. } = call;
-        let binding_failed = format_args!("Failed to invoke '{target}' due to an error on the server.").to_string();
         let Some(method) = self.find(&target) else {
             events::unknown_method(state.name(), peer.id(), &target);
             // Whatever the detail (P-INV-03).
-            return Begun::Refused(format!("{binding_failed} HubException: Method does not exist."));
+            return Begun::Refused(format!("{} HubException: Method does not exist.", not_invoked(&target)));
         };
         let (senders, uploads) =
             if streams == method.uploads { open_uploads(peer, streams) } else { Default::default() };
@@ -107,11 +106,12 @@ impl<H: Hub> Service for Dispatcher<H> {
         }));
         match started {
             Ok(Ok(Some(future))) => Begun::Running { future, kind: method.kind, uploads: senders },
-            Ok(Ok(None)) => Begun::Refused(refusal.unwrap_or(binding_failed)),
+            Ok(Ok(None)) => Begun::Refused(refusal.unwrap_or_else(|| not_invoked(&target))),
             Ok(Err(error)) => {
                 events::binding_failed(state.name(), peer.id(), method.name, &error);
                 let detailed = state.options().enable_detailed_errors;
-                Begun::Refused(if detailed { error.explain(&binding_failed) } else { binding_failed })
+                let head = not_invoked(&target);
+                Begun::Refused(if detailed { error.explain(&head) } else { head })
             }
             Err(panic) => {
                 events::method_panicked(state.name(), peer.id(), method.name, &panic_message(&*panic));
@@ -186,6 +186,11 @@ where
     Box::pin(AssertUnwindSafe(hook).catch_unwind().map(|returned| {
         returned.unwrap_or_else(|panic| Err(HubError::private(format!("panicked: {}", panic_message(&*panic)))))
     }))
+}
+
+/// The head of the text when a method was not even begun (P-ERR-04).
+pub(crate) fn not_invoked(target: &str) -> String {
+    format!("Failed to invoke '{target}' due to an error on the server.")
 }
 
 /// The head of the text when a method fails (P-ERR-04).

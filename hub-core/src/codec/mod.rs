@@ -12,7 +12,7 @@ use serde::de::{DeserializeOwned, DeserializeSeed};
 use serde::{Deserialize, Serialize};
 
 use crate::args::ArgsError;
-use crate::error::{EncodeError, ProtocolError};
+use crate::error::{CallError, EncodeError, ProtocolError, short_type_name};
 use crate::message::Message;
 
 /// How deep a payload may be nested (P-JSON-16, P-MP-14).
@@ -154,6 +154,17 @@ impl Payload {
             codec: self.codec,
             position: 0,
             detail,
+        })
+    }
+
+    /// Reads the result of a call.
+    ///
+    /// # Errors
+    /// When it is not a `T`, in the words of P-CR-05 and P-INV-19.
+    pub fn read_result<T: DeserializeOwned>(&self) -> Result<T, CallError> {
+        self.read().map_err(|error| {
+            let name = short_type_name::<T>();
+            CallError::Decode(format!("Error trying to deserialize result to {name}. {}", error.detail()))
         })
     }
 
