@@ -112,6 +112,8 @@ pub enum CallError {
     Decode(String),
     /// An argument could not be encoded; nothing was sent.
     Encode(String),
+    /// Connections of other nodes could not be reached, or did not answer in time. Those of this node have the message.
+    Unreachable(String),
 }
 
 impl fmt::Display for CallError {
@@ -119,9 +121,12 @@ impl fmt::Display for CallError {
         match self {
             Self::TimedOut => f.write_str("no answer came within the deadline"),
             Self::Cancelled => f.write_str("Invocation canceled by the server."),
-            Self::Refused(text) | Self::Remote(text) | Self::Closed(text) | Self::Decode(text) | Self::Encode(text) => {
-                f.write_str(text)
-            }
+            Self::Refused(text)
+            | Self::Remote(text)
+            | Self::Closed(text)
+            | Self::Decode(text)
+            | Self::Encode(text)
+            | Self::Unreachable(text) => f.write_str(text),
         }
     }
 }

@@ -41,7 +41,8 @@
 //! - [`Args`]: arguments to typed values;
 //! - [`session`]: the state machine of a connection, for both ends;
 //! - [`dispatch`]: what the macros generate;
-//! - [`Outgoing`]: a message to many.
+//! - [`Outgoing`]: a message to many;
+//! - [`backplane`]: how several nodes serve one hub.
 //!
 //! Rules are cited by number (`P-INV-05`) from the project's wire checklist.
 
@@ -49,6 +50,7 @@
 #[path = "private.rs"]
 pub mod __private;
 mod args;
+pub mod backplane;
 mod caller;
 mod codec;
 mod contract;
@@ -74,6 +76,6 @@ pub use self::contract::{
 };
 pub use self::dispatch::{Callbacks, Dispatch};
 pub use self::error::{CallError, EncodeError, HubError, ProtocolError, Result, short_type_name, with_detail};
-pub use self::message::{ConnectionId, InvocationId};
+pub use self::message::{ConnectionId, GroupName, InvocationId, UserId};
 pub use self::options::InvalidOption;
 pub use self::outgoing::{Outgoing, with_outgoing};

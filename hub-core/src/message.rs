@@ -62,6 +62,10 @@ names! {
     ConnectionId;
     /// The name of a method, as it goes over the wire.
     Target;
+    /// The name of a group, whose case matters (P-LT-07).
+    GroupName;
+    /// The id of a user, whose case matters (P-LT-07).
+    UserId;
 }
 
 /// Text pairs that travel with a message (P-GEN-03).

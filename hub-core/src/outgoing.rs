@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use bytes::{Bytes, BytesMut};
 
 use crate::args::Args;
+use crate::backplane::Framed;
 use crate::codec::Codec;
 use crate::contract::Arguments;
 use crate::error::EncodeError;
@@ -34,6 +35,14 @@ impl Outgoing<'_> {
         }
         let bytes = frame_notice(self.target, (self.encode)(codec)?);
         Ok(slot.get_or_init(|| bytes).clone())
+    }
+
+    /// The framed message in every protocol, for nodes whose connections are not known here.
+    ///
+    /// # Errors
+    /// When an argument's `Serialize` fails.
+    pub fn in_all_codecs(&self) -> Result<Framed, EncodeError> {
+        Ok(Framed { json: Some(self.framed(Codec::Json)?), messagepack: Some(self.framed(Codec::MessagePack)?) })
     }
 }
 

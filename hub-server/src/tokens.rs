@@ -20,7 +20,7 @@ use crate::lock;
 const ID_BYTES: usize = 16;
 /// The part of an id that tells the node, the rest being random.
 const NODE_BYTES: usize = 6;
-/// Version, id, milliseconds since 1970.
+/// Id, version, milliseconds since 1970. The id comes first, so that a token that serves as an id tells the node too.
 const SIGNED_BYTES: usize = 1 + ID_BYTES + 8;
 const MAC_BYTES: usize = 16;
 
@@ -80,8 +80,8 @@ impl Tokens {
         let (bytes, id) = self.new_id();
         let expires_at = SystemTime::now() + self.lifetime;
         let mut token = Vec::with_capacity(SIGNED_BYTES + MAC_BYTES);
-        token.push(version as u8);
         token.extend_from_slice(&bytes);
+        token.push(version as u8);
         token.extend_from_slice(&millis(expires_at).to_be_bytes());
         let mac = self.mac(&token, user).finalize().into_bytes();
         token.extend_from_slice(&mac[..MAC_BYTES]);
@@ -136,9 +136,9 @@ impl Tokens {
         let bytes = URL_SAFE_NO_PAD.decode(token).ok().filter(|bytes| bytes.len() == SIGNED_BYTES + MAC_BYTES)?;
         let (signed, mac) = bytes.split_at(SIGNED_BYTES);
         self.mac(signed, user).verify_truncated_left(mac).ok()?;
-        let id = match signed[0] {
+        let id = match signed[ID_BYTES] {
             0 => ConnectionId::from(token),
-            _ => ConnectionId::from(URL_SAFE_NO_PAD.encode(&signed[1..=ID_BYTES])),
+            _ => ConnectionId::from(URL_SAFE_NO_PAD.encode(&signed[..ID_BYTES])),
         };
         let millis = u64::from_be_bytes(signed[1 + ID_BYTES..].try_into().ok()?);
         Some((id, UNIX_EPOCH + Duration::from_millis(millis)))

@@ -1,0 +1,152 @@
+//! How the nodes of a hub reach each other's connections.
+//!
+//! A *node* is one hub in one process. A hub hands its backplane what is meant for connections elsewhere, and is given
+//! what other nodes send to the topics that it subscribes to:
+//!
+//! | topic | who subscribes |
+//! | --- | --- |
+//! | [`Topic::All`] | every node |
+//! | [`Topic::Group`] | nodes with a member |
+//! | [`Topic::User`] | nodes with a connection of the user |
+//! | [`Topic::Node`] | the one node: for connections whose id it made, for requests, for replies |
+//! | [`Topic::Connection`] | the node where a connection lives whose id another node made |
+//!
+//! A connection's id says which node made it ([`NodeId::of`]), so a send to a connection is one delivery to one node.
+//! Where a client was negotiated by one node and connected to another, the first sends on what it gets for the
+//! connection, and if it is gone (nobody listens to its topic any more), the sender uses the connection's own topic.
+//!
+//! # What a backplane guarantees
+//!
+//! Every implementation keeps these, and passes the suite in `hub_core::conformance` (feature
+//! `conformance`):
+//!
+//! 1. **Order.** What one node publishes to one topic, in the order of the calls, is delivered in that order to each
+//!    node, across a lost and regained link too. There is no order between topics or between senders.
+//! 2. **At most once.** A delivery may be lost, and is never repeated. It may be lost while the link of the sender or
+//!    of the receiver is down, and in the moments before that is noticed; at no other time. What is lost is counted and
+//!    logged.
+//! 3. **Subscriptions hold.** When the future of [`Attachment::subscribe`] is done, what is published from then on
+//!    arrives, unless the link is down. Subscriptions come back with the link, by themselves.
+//! 4. **No echo.** A node is never given what it published itself: it has served its own connections before.
+//! 5. **Nobody waits for a broken link.** [`Attachment::publish`] fails, or takes over within what it may keep, and
+//!    [`Attachment::subscribe`] returns: what is local goes on.
+//! 6. **Hubs do not mix.** A delivery reaches nodes of the hub of the same name only.
+//!
+//! [`InProcess`] is the backplane of several hubs in one process. The crate `redis-backplane` has the one on Redis.
+
+mod delivery;
+mod emitter;
+mod in_process;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+pub use self::delivery::{Delivery, Framed, NodeId, Reply, Request, Topic};
+pub use self::emitter::{Emitter, Target};
+pub use self::in_process::InProcess;
+use crate::error::CallError;
+use crate::message::ConnectionId;
+
+/// A way between nodes. See the [module](self) for what it guarantees.
+pub trait Backplane: fmt::Debug + Send + Sync {
+    /// Attaches a node: the hub of this name in this process. It is subscribed to nothing at first.
+    ///
+    /// What it subscribes to is given to `inbox`, until the attachment is dropped.
+    fn attach(&self, hub: &str, inbox: Arc<dyn Inbox>) -> Arc<dyn Attachment>;
+}
+
+/// Where a node is given what other nodes send it.
+pub trait Inbox: Send + Sync {
+    /// Takes a delivery. Called for one topic and sender at a time, in order. It must neither block nor wait for a
+    /// publication of its own node: others wait behind it.
+    fn deliver(&self, topic: &Topic, delivery: Delivery);
+
+    /// A secret that all nodes of the hub have in common, known from now on: whatever one of them signs, the others can
+    /// verify. It may change when whoever keeps it loses it.
+    fn shared_secret(&self, secret: [u8; 32]) {
+        let _ = secret;
+    }
+}
+
+/// A node's hold on its backplane.
+#[async_trait]
+pub trait Attachment: fmt::Debug + Send + Sync {
+    /// The id of this node, which no other node has ever had.
+    fn node(&self) -> NodeId;
+
+    /// Proposes the secret that all nodes of the hub shall have in common. Which one it becomes, the inbox is told:
+    /// the one that was proposed first, by whichever node.
+    fn propose_secret(&self, secret: [u8; 32]);
+
+    /// Hands a delivery over for all other nodes that subscribe to the topic. It is done when the delivery has its place
+    /// in the order, not when it has arrived.
+    ///
+    /// # Errors
+    /// When the link is down and the delivery cannot be kept, or too many wait already. Nothing is sent then.
+    async fn publish(&self, topic: &Topic, delivery: &Delivery) -> Result<(), Unreachable>;
+
+    /// Hands a delivery over, and waits until it is known how many nodes were subscribed to the topic. For topics to
+    /// which the sender itself does not subscribe.
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish), and when the link is lost before the number is known: some may have it then.
+    async fn publish_counted(&self, topic: &Topic, delivery: &Delivery) -> Result<usize, Unreachable>;
+
+    /// Subscribes to a topic, once more if it is subscribed to already: counted from the call on, and in force when the
+    /// future is done. While the link is down it is done at once.
+    fn subscribe(&self, topic: &Topic) -> Subscribed;
+
+    /// Takes one subscription to the topic back. With the last, deliveries to it stop soon.
+    fn unsubscribe(&self, topic: &Topic);
+}
+
+/// Done when a subscription is in force. Dropping it takes nothing back.
+pub type Subscribed = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Publishes what is for one connection: to the node that made its id, or, where that node is gone or is this one, to
+/// the connection's own topic. Gives how many nodes listened; 0 means that there is no such connection elsewhere.
+///
+/// # Errors
+/// See [`Attachment::publish_counted`].
+pub async fn publish_to_connection(
+    attachment: &dyn Attachment,
+    connection: &ConnectionId,
+    delivery: &Delivery,
+) -> Result<usize, Unreachable> {
+    if let Some(node) = NodeId::of(connection).filter(|node| *node != attachment.node()) {
+        let listening = attachment.publish_counted(&Topic::Node(node), delivery).await?;
+        if listening > 0 {
+            return Ok(listening);
+        }
+    }
+    attachment.publish_counted(&Topic::Connection(connection.clone()), delivery).await
+}
+
+/// Other nodes could not be reached: why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreachable(String);
+
+impl Unreachable {
+    /// Says why, for people to read.
+    pub fn new(why: impl Into<String>) -> Self {
+        Self(why.into())
+    }
+}
+
+impl fmt::Display for Unreachable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "other nodes could not be reached: {}", self.0)
+    }
+}
+
+impl std::error::Error for Unreachable {}
+
+impl From<Unreachable> for CallError {
+    fn from(error: Unreachable) -> Self {
+        Self::Unreachable(error.to_string())
+    }
+}
