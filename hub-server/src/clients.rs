@@ -5,7 +5,9 @@ use std::sync::Arc;
 use futures_channel::oneshot;
 use hub_core::message::{Invocation, Outcome, Target};
 use hub_core::session::CallKey;
-use hub_core::{Answers, Args, Arguments, CallError, ConnectionId, InvocationId, Payload, Remote, with_outgoing};
+use hub_core::{
+    Answers, Args, Arguments, CallError, Codec, ConnectionId, InvocationId, Payload, Remote, with_outgoing,
+};
 use serde::de::DeserializeOwned;
 
 use crate::fan_out::{Recipients, deliver};
@@ -29,7 +31,11 @@ impl Many {
 impl Remote for Many {
     async fn send<A: Arguments>(&self, target: &str, arguments: A) -> Result<(), CallError> {
         refuse_uploads::<A>()?;
-        with_outgoing(target, &arguments, |message| deliver(&self.hub, &self.to, message))
+        let for_others = with_outgoing(target, &arguments, |message| deliver(&self.hub, &self.to, message))?;
+        if let (Some(message), Some(nodes)) = (for_others, &self.hub.nodes) {
+            nodes.deliver(&self.to, message).await?;
+        }
+        Ok(())
     }
 }
 
@@ -61,8 +67,12 @@ impl One {
 impl Remote for One {
     async fn send<A: Arguments>(&self, target: &str, arguments: A) -> Result<(), CallError> {
         refuse_uploads::<A>()?;
-        let Some(peer) = self.hub.registry.connection(&self.id) else { return Ok(()) };
-        peer.send(with_outgoing(target, &arguments, |message| message.framed(peer.codec()))?);
+        if let Some(peer) = self.hub.registry.connection(&self.id) {
+            peer.send(with_outgoing(target, &arguments, |message| message.framed(peer.codec()))?);
+        } else if let Some(nodes) = &self.hub.nodes {
+            let message = with_outgoing(target, &arguments, |message| message.in_all_codecs())?;
+            nodes.direct([self.id.clone()], &message).await?;
+        }
         Ok(())
     }
 }
@@ -78,34 +88,58 @@ impl Answers for One {
             let why = "Client results inside OnConnectedAsync Hub methods are not allowed.";
             return Err(CallError::Refused(why.to_owned()));
         }
-        let unknown = || CallError::Refused(format!("Connection '{}' does not exist.", self.id));
-        let peer = self.hub.registry.connection(&self.id).ok_or_else(unknown)?;
-        let arguments = Args::new(arguments.encode(peer.codec())?);
-        let id = self.hub.next_question();
-        let (answer, answered) = oneshot::channel();
-        let invocation = Invocation {
-            headers: Vec::new(),
-            id: Some(id.clone()),
-            target: Target::from(target),
-            arguments,
-            streams: Vec::new(),
+        let outcome = if let Some(peer) = self.hub.registry.connection(&self.id) {
+            let arguments = Args::new(arguments.encode(peer.codec())?);
+            ask(&peer, Target::from(target), arguments, || self.release_slot()).await?
+        } else if let Some(nodes) = &self.hub.nodes {
+            let arguments = [arguments.encode(Codec::Json)?, arguments.encode(Codec::MessagePack)?];
+            self.release_slot();
+            nodes.ask(&self.id, target, arguments).await?
+        } else {
+            return Err(does_not_exist(&self.id));
         };
-        self.hub.questions.insert(id.clone(), self.id.clone());
-        let _pending = Pending { peer: &peer, id: &id };
+        match outcome {
+            Outcome::Value(result) => result.read_result(),
+            Outcome::Void => Payload::null(Codec::Json).read_result(),
+            Outcome::Error(text) => Err(CallError::Remote(text)),
+        }
+    }
+}
+
+impl One {
+    /// Lets the caller's next call begin, which may be the one that the answer depends on (P-CR-10).
+    fn release_slot(&self) {
         if let AskedIn::Call(caller, call) = &self.asked_in {
             caller.outbox().push(Command::ReleaseSlot(*call));
         }
-        if !peer.outbox().push(Command::Ask(Box::new(Ask { invocation, answer }))) {
-            return Err(unknown());
-        }
-        let result = match answered.await {
-            Ok(Outcome::Value(result)) => result,
-            Ok(Outcome::Void) => Payload::null(peer.codec()),
-            Ok(Outcome::Error(text)) => return Err(CallError::Remote(text)),
-            Err(oneshot::Canceled) => return Err(CallError::Closed(format!("Connection '{}' disconnected.", self.id))),
-        };
-        result.read_result()
     }
+}
+
+/// Puts a question to a client of this node; `before` runs right before it is put.
+///
+/// # Errors
+/// When the connection ended before it answered, or before it was asked.
+pub(crate) async fn ask(
+    peer: &Peer,
+    target: Target,
+    arguments: Args,
+    before: impl FnOnce(),
+) -> Result<Outcome, CallError> {
+    let hub = peer.hub();
+    let id = hub.next_question();
+    let (answer, answered) = oneshot::channel();
+    let invocation = Invocation { headers: Vec::new(), id: Some(id.clone()), target, arguments, streams: Vec::new() };
+    hub.questions.insert(id.clone(), peer.id().clone());
+    let _pending = Pending { peer, id: &id };
+    before();
+    if !peer.outbox().push(Command::Ask(Box::new(Ask { invocation, answer }))) {
+        return Err(does_not_exist(peer.id()));
+    }
+    answered.await.map_err(|_| CallError::Closed(format!("Connection '{}' disconnected.", peer.id())))
+}
+
+pub(crate) fn does_not_exist(id: &ConnectionId) -> CallError {
+    CallError::Refused(format!("Connection '{id}' does not exist."))
 }
 
 /// A question that waits for its answer. When nobody waits any more, the connection forgets it (P-CR-06).

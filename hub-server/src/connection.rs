@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use futures_channel::oneshot;
 use futures_util::future::join3;
+use hub_core::backplane::Subscribed;
 use hub_core::dispatch::BoxFuture;
 use hub_core::message::Outcome;
 use hub_core::session::{Ending, IncomingCall, Output, Session};
@@ -66,6 +67,8 @@ struct Driver<T> {
     opening: Option<(Identity, Request)>,
     /// From then on.
     peer: Option<Arc<Peer>>,
+    /// Until other nodes reach the connection: nothing is written before, not even the handshake (P-RED-15).
+    subscribing: Option<Subscribed>,
     /// The connected hook: no message is taken before it has returned (P-HS-15).
     hook: Option<BoxFuture<Result<(), HubError>>>,
     /// Whether it has, so that the disconnected hook runs in the end (P-CLS-04).
@@ -102,6 +105,7 @@ impl<T: Transport> Driver<T> {
             attached,
             opening: Some((identity, request)),
             peer: None,
+            subscribing: None,
             hook: None,
             was_connected: false,
             calls: Calls::default(),
@@ -174,6 +178,12 @@ impl<T: Transport> Driver<T> {
     }
 
     fn poll_hook(&mut self, cx: &mut Context<'_>) -> bool {
+        if let Some(subscribing) = &mut self.subscribing {
+            if subscribing.as_mut().poll(cx).is_pending() {
+                return false;
+            }
+            self.subscribing = None;
+        }
         let Some(Poll::Ready(returned)) = self.hook.as_mut().map(|hook| hook.as_mut().poll(cx)) else { return false };
         self.hook = None;
         match returned {
@@ -240,7 +250,7 @@ impl<T: Transport> Driver<T> {
         let Some((identity, request)) = self.opening.take() else { return };
         events::connected(self.hub.name(), &self.attached.id, codec.name(), identity.user_id());
         let peer = Arc::new(Peer::new(Arc::clone(&self.hub), self.attached.id.clone(), codec, identity, request));
-        self.hub.registry.add(&peer);
+        self.subscribing = self.hub.registry.add(&peer);
         // Counted and listed before the question, so that no shutdown misses it.
         self.open = Some(Open::new(&self.hub));
         if self.hub.shutdown.has_begun() {
@@ -346,6 +356,9 @@ impl<T: Transport> Driver<T> {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, now: Instant) {
+        if self.subscribing.is_some() {
+            return;
+        }
         loop {
             if self.gone.is_some() {
                 // Nobody reads it.

@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use hub_core::session::CallKey;
-use hub_core::{ConnectionId, Dispatch, Identity, ProtocolError, Proxy, Result};
+use hub_core::{ConnectionId, Dispatch, GroupName, Identity, ProtocolError, Proxy, Result, UserId};
 
 use crate::clients::{AskedIn, Many, One};
 use crate::fan_out::Recipients;
@@ -119,8 +119,11 @@ impl<H: Hub> Context<H> {
     }
 
     /// Ends any connection; its client must not reconnect by itself. An unknown connection is no error.
-    pub fn abort_connection(&self, id: &str) {
-        self.handle().abort_connection(id);
+    ///
+    /// # Errors
+    /// See [`HubHandle::abort_connection`](crate::HubHandle::abort_connection).
+    pub async fn abort_connection(&self, id: impl Into<ConnectionId>) -> Result<()> {
+        self.handle().abort_connection(id).await
     }
 
     /// Waits until the caller's connection has ended.
@@ -173,7 +176,7 @@ impl<H: Hub> Context<H> {
     }
 
     /// The members of several groups; those of more than one get the message more than once (P-LT-05).
-    pub fn groups<G: Into<Box<str>>>(&self, groups: impl IntoIterator<Item = G>) -> Client<H, Many> {
+    pub fn groups<G: Into<GroupName>>(&self, groups: impl IntoIterator<Item = G>) -> Client<H, Many> {
         self.many(Recipients::Groups(into_all(groups)))
     }
 
@@ -197,26 +200,29 @@ impl<H: Hub> Context<H> {
     }
 
     /// All connections of these users, once each.
-    pub fn users<U: Into<Box<str>>>(&self, users: impl IntoIterator<Item = U>) -> Client<H, Many> {
+    pub fn users<U: Into<UserId>>(&self, users: impl IntoIterator<Item = U>) -> Client<H, Many> {
         self.many(Recipients::Users(into_all(users)))
     }
 
     /// Adds the caller's connection to a group, which need not exist (P-LT-09).
     ///
-    /// Messages to the group reach it from the moment this returns. Whoever tells a new member what came before joins
-    /// first and reads the past then, so that nothing falls in between.
+    /// Messages to the group reach it from the moment this returns, those of other nodes too; while the link to them is
+    /// down, those of this node. Whoever tells a new member what came before joins first and reads the past then, so
+    /// that nothing falls in between.
     ///
     /// # Errors
-    /// None on one node; several nodes may lose touch of each other.
+    /// None: a caller is always on this node.
     pub async fn join(&self, group: &str) -> Result<()> {
-        self.peer.hub().registry.join(&self.peer, group);
+        if let Some(subscribed) = self.peer.hub().registry.join(&self.peer, group) {
+            subscribed.await;
+        }
         Ok(())
     }
 
     /// Takes the caller's connection out of a group.
     ///
     /// # Errors
-    /// None on one node; several nodes may lose touch of each other.
+    /// None: a caller is always on this node.
     pub async fn leave(&self, group: &str) -> Result<()> {
         self.peer.hub().registry.leave(&self.peer, group);
         Ok(())
@@ -225,16 +231,16 @@ impl<H: Hub> Context<H> {
     /// Adds any connection to a group. An unknown connection is no error (P-LT-08).
     ///
     /// # Errors
-    /// None on one node; several nodes may lose touch of each other.
-    pub async fn add_to_group(&self, id: &str, group: &str) -> Result<()> {
+    /// See [`HubHandle::add_to_group`](crate::HubHandle::add_to_group).
+    pub async fn add_to_group(&self, id: impl Into<ConnectionId>, group: &str) -> Result<()> {
         self.handle().add_to_group(id, group).await
     }
 
     /// Takes any connection out of a group.
     ///
     /// # Errors
-    /// None on one node; several nodes may lose touch of each other.
-    pub async fn remove_from_group(&self, id: &str, group: &str) -> Result<()> {
+    /// See [`HubHandle::add_to_group`](crate::HubHandle::add_to_group).
+    pub async fn remove_from_group(&self, id: impl Into<ConnectionId>, group: &str) -> Result<()> {
         self.handle().remove_from_group(id, group).await
     }
 

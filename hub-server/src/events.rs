@@ -85,6 +85,22 @@ pub(crate) fn outbox_full(hub: &str, connection: &ConnectionId, policy: SlowRead
     warn!(hub, %connection, ?policy, "the client reads too slowly: its outbox is full");
 }
 
+pub(crate) fn protocol_missing(hub: &str, connection: &ConnectionId, codec: &str) {
+    warn!(hub, %connection, codec, "a message of another node did not have the client's protocol: it is dropped");
+}
+
+pub(crate) fn not_forwarded(reason: &str) {
+    warn!(reason, "a message for a connection that moved to another node was lost");
+}
+
+pub(crate) fn reply_lost(reason: &str) {
+    warn!(reason, "a reply to another node was lost");
+}
+
+pub(crate) fn no_runtime() {
+    error!("a hub with a backplane was used outside of a Tokio runtime: a request of another node was dropped");
+}
+
 pub(crate) fn shutting_down(hub: &str, connections: usize) {
     info!(hub, connections, "shutting down");
 }

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use hub_core::{CallError, ConnectionId, Outgoing};
+use hub_core::backplane::Framed;
+use hub_core::{CallError, ConnectionId, GroupName, Outgoing, UserId};
 
 use crate::hub::HubState;
 use crate::peer::Peer;
@@ -13,16 +14,17 @@ use crate::peer::Peer;
 pub(crate) enum Recipients {
     All { except: Vec<ConnectionId> },
     Connections(Vec<ConnectionId>),
-    Group { name: Box<str>, except: Vec<ConnectionId> },
-    Groups(Vec<Box<str>>),
-    Users(Vec<Box<str>>),
+    Group { name: GroupName, except: Vec<ConnectionId> },
+    Groups(Vec<GroupName>),
+    Users(Vec<UserId>),
 }
 
-/// Puts a message into the outbox of each recipient, encoded once a protocol. Unknown recipients are no error (P-LT-03).
+/// Puts a message into the outbox of each recipient on this node, encoded once a protocol. Unknown recipients are no
+/// error (P-LT-03). Gives the message for other nodes, if there may be recipients.
 ///
 /// # Errors
 /// When an argument cannot be encoded, or one of several groups has no name (P-LT-06). Nothing is sent then.
-pub(crate) fn deliver(hub: &HubState, to: &Recipients, message: &Outgoing<'_>) -> Result<(), CallError> {
+pub(crate) fn deliver(hub: &HubState, to: &Recipients, message: &Outgoing<'_>) -> Result<Option<Framed>, CallError> {
     let mut failure = None;
     let mut send = |peer: &Arc<Peer>| {
         if failure.is_none() {
@@ -33,12 +35,18 @@ pub(crate) fn deliver(hub: &HubState, to: &Recipients, message: &Outgoing<'_>) -
         }
     };
     let registry = &hub.registry;
+    let mut elsewhere = hub.nodes.is_some();
     match to {
         Recipients::All { except } if except.is_empty() => registry.each(send),
         Recipients::All { except } => registry.each(unless(except, send)),
         Recipients::Connections(ids) => {
+            let mut found = 0;
             // Once each, however often an id is named (P-LT-05).
-            distinct(ids).filter_map(|id| registry.connection(id)).for_each(|peer| send(&peer));
+            distinct(ids).filter_map(|id| registry.connection(id)).for_each(|peer| {
+                found += 1;
+                send(&peer);
+            });
+            elsewhere &= found < ids.len();
         }
         Recipients::Group { name, except } => registry.each_of_group(name, unless(except, send)),
         Recipients::Groups(names) if names.iter().any(|name| name.is_empty()) => {
@@ -48,10 +56,14 @@ pub(crate) fn deliver(hub: &HubState, to: &Recipients, message: &Outgoing<'_>) -
         Recipients::Groups(names) => names.iter().for_each(|name| registry.each_of_group(name, &mut send)),
         Recipients::Users(ids) => distinct(ids).for_each(|id| registry.each_of_user(id, &mut send)),
     }
-    failure.map_or(Ok(()), |error| Err(error.into()))
+    match failure {
+        Some(error) => Err(error.into()),
+        None if elsewhere => Ok(Some(message.in_all_codecs()?)),
+        None => Ok(None),
+    }
 }
 
-fn unless(except: &[ConnectionId], mut send: impl FnMut(&Arc<Peer>)) -> impl FnMut(&Arc<Peer>) {
+pub(crate) fn unless(except: &[ConnectionId], mut send: impl FnMut(&Arc<Peer>)) -> impl FnMut(&Arc<Peer>) {
     move |peer| {
         if !except.contains(peer.id()) {
             send(peer);
@@ -59,7 +71,7 @@ fn unless(except: &[ConnectionId], mut send: impl FnMut(&Arc<Peer>)) -> impl FnM
     }
 }
 
-fn distinct<T: std::hash::Hash + Eq>(names: &[T]) -> impl Iterator<Item = &T> {
+pub(crate) fn distinct<T: std::hash::Hash + Eq>(names: &[T]) -> impl Iterator<Item = &T> {
     let mut seen = HashSet::new();
     let several = names.len() > 1;
     names.iter().filter(move |name| !several || seen.insert(*name))

@@ -5,12 +5,14 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hub_core::{ConnectionId, Proxy, Result};
+use hub_core::backplane::Request;
+use hub_core::{ConnectionId, GroupName, Proxy, Result, UserId};
 
 use crate::clients::{AskedIn, Many, One};
 use crate::context::{Client, Hub, into_all};
 use crate::fan_out::Recipients;
 use crate::hub::HubState;
+use crate::nodes::done;
 use crate::outbox::End;
 
 /// Reaches the clients of hub `H` from anywhere: background tasks, HTTP handlers, other hubs.
@@ -62,7 +64,7 @@ impl<H: Hub> HubHandle<H> {
     }
 
     /// The members of several groups; those of more than one get the message more than once (P-LT-05).
-    pub fn groups<G: Into<Box<str>>>(&self, groups: impl IntoIterator<Item = G>) -> Client<H, Many> {
+    pub fn groups<G: Into<GroupName>>(&self, groups: impl IntoIterator<Item = G>) -> Client<H, Many> {
         self.many(Recipients::Groups(into_all(groups)))
     }
 
@@ -81,37 +83,50 @@ impl<H: Hub> HubHandle<H> {
     }
 
     /// All connections of these users, once each.
-    pub fn users<U: Into<Box<str>>>(&self, users: impl IntoIterator<Item = U>) -> Client<H, Many> {
+    pub fn users<U: Into<UserId>>(&self, users: impl IntoIterator<Item = U>) -> Client<H, Many> {
         self.many(Recipients::Users(into_all(users)))
     }
 
-    /// Adds a connection to a group. An unknown connection is no error (P-LT-08).
+    /// Adds a connection to a group, on whichever node it is. An unknown connection is no error (P-LT-08).
     ///
     /// # Errors
-    /// None on one node; several nodes may lose touch of each other.
-    pub async fn add_to_group(&self, id: &str, group: &str) -> Result<()> {
-        if let Some(peer) = self.hub.registry.connection(id) {
-            self.hub.registry.join(&peer, group);
+    /// None for a connection of this node. For others, when their node cannot be reached, or has not acknowledged the
+    /// change within [`HubOptions::backplane_timeout`](crate::HubOptions::backplane_timeout): it may have happened.
+    pub async fn add_to_group(&self, id: impl Into<ConnectionId>, group: &str) -> Result<()> {
+        let id = id.into();
+        if let Some(peer) = self.hub.registry.connection(&id) {
+            if let Some(subscribed) = self.hub.registry.join(&peer, group) {
+                subscribed.await;
+            }
+            return Ok(());
         }
-        Ok(())
+        self.ask_elsewhere(&id, Request::Join(group.into())).await
     }
 
     /// Takes a connection out of a group.
     ///
     /// # Errors
-    /// None on one node; several nodes may lose touch of each other.
-    pub async fn remove_from_group(&self, id: &str, group: &str) -> Result<()> {
-        if let Some(peer) = self.hub.registry.connection(id) {
+    /// As [`add_to_group`](Self::add_to_group).
+    pub async fn remove_from_group(&self, id: impl Into<ConnectionId>, group: &str) -> Result<()> {
+        let id = id.into();
+        if let Some(peer) = self.hub.registry.connection(&id) {
             self.hub.registry.leave(&peer, group);
+            return Ok(());
         }
-        Ok(())
+        self.ask_elsewhere(&id, Request::Leave(group.into())).await
     }
 
     /// Ends a connection; its client must not reconnect by itself (P-CLS-03). An unknown connection is no error.
-    pub fn abort_connection(&self, id: &str) {
-        if let Some(peer) = self.hub.registry.connection(id) {
+    ///
+    /// # Errors
+    /// As [`add_to_group`](Self::add_to_group).
+    pub async fn abort_connection(&self, id: impl Into<ConnectionId>) -> Result<()> {
+        let id = id.into();
+        if let Some(peer) = self.hub.registry.connection(&id) {
             peer.end(End::Abort);
+            return Ok(());
         }
+        self.ask_elsewhere(&id, Request::Abort).await
     }
 
     /// How many connections this node has open.
@@ -124,6 +139,13 @@ impl<H: Hub> HubHandle<H> {
     /// all have gone, or at the deadline. 5 s is what ASP.NET Core waits (P-CLS-13).
     pub async fn shutdown(&self, deadline: Duration) {
         crate::shutdown::run(&self.hub, deadline).await;
+    }
+
+    async fn ask_elsewhere(&self, id: &ConnectionId, request: Request) -> Result<()> {
+        match &self.hub.nodes {
+            Some(nodes) => done(nodes.request(id, request).await),
+            None => Ok(()),
+        }
     }
 
     fn many(&self, to: Recipients) -> Client<H, Many> {

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use dashmap::DashMap;
+use hub_core::backplane::Backplane;
 use hub_core::session::SessionOptions;
 use hub_core::{ConnectionId, InvocationId};
 
+use crate::nodes::Nodes;
 use crate::options::HubOptions;
 use crate::registry::Registry;
 use crate::shutdown::Shutdown;
@@ -14,10 +16,12 @@ use crate::tokens::Tokens;
 
 #[derive(Debug)]
 pub(crate) struct HubState {
-    name: &'static str,
+    name: Box<str>,
     options: HubOptions,
     session: Arc<SessionOptions>,
     pub(crate) registry: Registry,
+    /// The way to other nodes, if there can be any.
+    pub(crate) nodes: Option<Nodes>,
     pub(crate) tokens: Tokens,
     pub(crate) shutdown: Shutdown,
     /// Whom each question was put to that has no answer yet (P-CR-03).
@@ -27,22 +31,40 @@ pub(crate) struct HubState {
 }
 
 impl HubState {
-    pub(crate) fn new(name: &'static str, options: HubOptions) -> Self {
-        Self {
-            name,
-            session: Arc::new(options.session()),
-            registry: Registry::default(),
-            tokens: Tokens::new(options.disconnect_timeout),
-            options,
-            shutdown: Shutdown::default(),
-            questions: DashMap::new(),
-            serials: AtomicU64::new(0),
-            question_ids: AtomicU64::new(0),
+    pub(crate) fn new(
+        name: Box<str>,
+        options: HubOptions,
+        token_key: Option<[u8; 32]>,
+        backplane: Option<&dyn Backplane>,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|hub| {
+            let nodes = backplane.map(|backplane| Nodes::new(backplane, &name, hub, options.backplane_timeout));
+            let attachment = nodes.as_ref().map(|nodes| Arc::clone(nodes.attachment()));
+            let node = attachment.as_ref().map(|attachment| attachment.node());
+            Self {
+                session: Arc::new(options.session()),
+                registry: Registry::new(attachment),
+                nodes,
+                tokens: Tokens::new(options.disconnect_timeout, token_key, node),
+                name,
+                options,
+                shutdown: Shutdown::default(),
+                questions: DashMap::new(),
+                serials: AtomicU64::new(0),
+                question_ids: AtomicU64::new(0),
+            }
+        })
+    }
+
+    /// Waits until other nodes hear this one, if there can be any.
+    pub(crate) async fn ready(&self) {
+        if let Some(nodes) = &self.nodes {
+            nodes.ready(self.tokens.own_key()).await;
         }
     }
 
-    pub(crate) fn name(&self) -> &'static str {
-        self.name
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     pub(crate) fn options(&self) -> &HubOptions {

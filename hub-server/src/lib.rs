@@ -57,6 +57,10 @@
 //! A callback starts in `context.rs` (or `handle.rs`), goes through `clients.rs` and `fan_out.rs` to the connections that
 //! `registry.rs` lists, waits in the `outbox.rs` of each, and leaves through steps 6 and 7 of its connection.
 //!
+//! With a [backplane](HubRoute::backplane), what is sent goes on from `fan_out.rs` through `nodes/mod.rs` to the other
+//! nodes, comes in there by `nodes/inbox.rs`, and takes the same way from their `registry.rs` on. Questions to clients
+//! of other nodes are in `nodes/questions.rs`.
+//!
 //! Before a connection: `route.rs` takes the HTTP requests, `identify.rs` says whose they are, `negotiate.rs` and
 //! `tokens.rs` hand out ids. At its end: `shutdown.rs`. Every limit is in `options.rs`, every log line in `events.rs`.
 //!
@@ -79,6 +83,7 @@ mod identify;
 #[cfg(feature = "jwt")]
 pub mod jwt;
 mod negotiate;
+mod nodes;
 mod options;
 mod outbox;
 mod peer;

@@ -63,6 +63,9 @@ pub struct HubOptions {
     pub outbox_bytes: usize,
     /// What happens when more would wait. Default [`SlowReader::Disconnect`].
     pub slow_reader: SlowReader,
+    /// How long another node may take to acknowledge a change of groups, and how often a node is asked whether a client
+    /// result still waits there. Default 5 s, range 1 ms to 1 day.
+    pub backplane_timeout: Duration,
 }
 
 /// What happens to a client that reads more slowly than it is written to, once its outbox is full. Others never wait
@@ -99,6 +102,7 @@ impl Default for HubOptions {
             outbox_messages: 4096,
             outbox_bytes: 1024 * 1024,
             slow_reader: SlowReader::default(),
+            backplane_timeout: Duration::from_secs(5),
         }
     }
 }
@@ -135,6 +139,7 @@ impl HubOptions {
         InvalidOption::check_time("transport_send_timeout", self.transport_send_timeout, MILLI)?;
         InvalidOption::check_time("web_socket_close_timeout", self.web_socket_close_timeout, MILLI)?;
         InvalidOption::check_time("disconnect_timeout", self.disconnect_timeout, Duration::from_secs(1))?;
+        InvalidOption::check_time("backplane_timeout", self.backplane_timeout, MILLI)?;
         if !(0..=1).contains(&self.minimum_protocol_version) {
             return Err(InvalidOption::new("minimum_protocol_version", self.minimum_protocol_version, "0 to 1"));
         }

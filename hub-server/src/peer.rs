@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use hub_core::{Codec, ConnectionId, Identity};
+use hub_core::{Codec, ConnectionId, GroupName, Identity};
 use tokio::sync::Notify;
 
 use crate::events;
@@ -25,7 +25,7 @@ pub(crate) struct Peer {
     request: Request,
     outbox: Outbox,
     /// `None` once the connection has left all groups for good.
-    groups: Mutex<Option<HashSet<Box<str>>>>,
+    groups: Mutex<Option<HashSet<GroupName>>>,
     items: Mutex<Items>,
     gone: AtomicBool,
     on_gone: Notify,
@@ -81,7 +81,7 @@ impl Peer {
         &self.request
     }
 
-    pub(crate) fn groups(&self) -> &Mutex<Option<HashSet<Box<str>>>> {
+    pub(crate) fn groups(&self) -> &Mutex<Option<HashSet<GroupName>>> {
         &self.groups
     }
 

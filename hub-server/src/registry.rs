@@ -1,12 +1,18 @@
 //! The connections of this node, and which users and groups they belong to. Sharded; nothing is awaited under a lock.
+//!
+//! For each membership there is one subscription to its topic, so that other nodes reach it.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use dashmap::DashMap;
-use hub_core::ConnectionId;
+use hub_core::backplane::{Attachment, NodeId, Subscribed, Topic};
+use hub_core::{ConnectionId, GroupName, UserId};
 
 use crate::lock;
+use crate::nodes::both;
 use crate::peer::Peer;
 
 /// Members by the serial number of their connection.
@@ -15,28 +21,42 @@ type Members = HashMap<u64, Arc<Peer>>;
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     connections: DashMap<ConnectionId, Arc<Peer>>,
-    users: DashMap<Box<str>, Members>,
-    groups: DashMap<Box<str>, Members>,
+    users: DashMap<UserId, Members>,
+    groups: DashMap<GroupName, Members>,
+    /// Where topics are subscribed to, if there can be other nodes.
+    attachment: Option<Arc<dyn Attachment>>,
 }
 
 impl Registry {
-    /// Lists a connection, and its user.
-    pub(crate) fn add(&self, peer: &Arc<Peer>) {
+    pub(crate) fn new(attachment: Option<Arc<dyn Attachment>>) -> Self {
+        Self { attachment, ..Self::default() }
+    }
+
+    /// Lists a connection, and its user. Other nodes reach it when what this returns is done.
+    pub(crate) fn add(&self, peer: &Arc<Peer>) -> Option<Subscribed> {
         self.connections.insert(peer.id().clone(), Arc::clone(peer));
-        if let Some(user) = peer.identity().user_id() {
+        let own_topic = self.own_topic(peer).and_then(|topic| self.subscribe(|| topic));
+        let user = peer.identity().user_id().and_then(|user| {
             insert(&self.users, user, peer);
-        }
+            self.subscribe(|| Topic::User(user.into()))
+        });
+        both(own_topic, user)
     }
 
     /// Forgets a connection, its user and its groups (P-LT-10).
     pub(crate) fn remove(&self, peer: &Peer) {
         self.connections.remove(peer.id().as_str());
+        if let Some(topic) = self.own_topic(peer) {
+            self.unsubscribe(|| topic);
+        }
         if let Some(user) = peer.identity().user_id() {
             remove(&self.users, user, peer.serial());
+            self.unsubscribe(|| Topic::User(user.into()));
         }
         // From here on the connection can join no group (P-LT-11).
         for group in lock(peer.groups()).take().into_iter().flatten() {
             remove(&self.groups, &group, peer.serial());
+            self.unsubscribe(|| Topic::Group(group));
         }
     }
 
@@ -49,13 +69,14 @@ impl Registry {
     }
 
     /// Adds a connection to a group. Joining again changes nothing (P-LT-08), and an ended connection joins none.
-    pub(crate) fn join(&self, peer: &Arc<Peer>, group: &str) {
-        if let Some(groups) = lock(peer.groups()).as_mut()
-            && !groups.contains(group)
-        {
-            groups.insert(group.into());
-            insert(&self.groups, group, peer);
-        }
+    /// Messages of other nodes reach it when what this returns is done.
+    pub(crate) fn join(&self, peer: &Arc<Peer>, group: &str) -> Option<Subscribed> {
+        // Subscriptions are counted under this lock, in the order of the changes.
+        let mut groups = lock(peer.groups());
+        let groups = groups.as_mut().filter(|groups| !groups.contains(group))?;
+        groups.insert(group.into());
+        insert(&self.groups, group, peer);
+        self.subscribe(|| Topic::Group(group.into()))
     }
 
     /// Takes a connection out of a group.
@@ -64,6 +85,7 @@ impl Registry {
             && groups.remove(group)
         {
             remove(&self.groups, group, peer.serial());
+            self.unsubscribe(|| Topic::Group(group.into()));
         }
     }
 
@@ -79,9 +101,29 @@ impl Registry {
     pub(crate) fn each_of_user(&self, user: &str, visit: impl FnMut(&Arc<Peer>)) {
         each(&self.users, user, visit);
     }
+
+    /// The topic of a connection whose id another node made.
+    fn own_topic(&self, peer: &Peer) -> Option<Topic> {
+        let node = self.attachment.as_ref()?.node();
+        (NodeId::of(peer.id()) != Some(node)).then(|| Topic::Connection(peer.id().clone()))
+    }
+
+    fn subscribe(&self, topic: impl FnOnce() -> Topic) -> Option<Subscribed> {
+        self.attachment.as_ref().map(|attachment| attachment.subscribe(&topic()))
+    }
+
+    fn unsubscribe(&self, topic: impl FnOnce() -> Topic) {
+        if let Some(attachment) = &self.attachment {
+            attachment.unsubscribe(&topic());
+        }
+    }
 }
 
-fn insert(map: &DashMap<Box<str>, Members>, name: &str, peer: &Arc<Peer>) {
+/// What users and groups are listed by.
+trait Name: for<'a> From<&'a str> + Borrow<str> + Hash + Eq {}
+impl<T: for<'a> From<&'a str> + Borrow<str> + Hash + Eq> Name for T {}
+
+fn insert<N: Name>(map: &DashMap<N, Members>, name: &str, peer: &Arc<Peer>) {
     match map.get_mut(name) {
         Some(mut members) => {
             members.insert(peer.serial(), Arc::clone(peer));
@@ -92,7 +134,7 @@ fn insert(map: &DashMap<Box<str>, Members>, name: &str, peer: &Arc<Peer>) {
     }
 }
 
-fn remove(map: &DashMap<Box<str>, Members>, name: &str, serial: u64) {
+fn remove<N: Name>(map: &DashMap<N, Members>, name: &str, serial: u64) {
     let is_empty = map.get_mut(name).is_some_and(|mut members| {
         members.remove(&serial);
         members.is_empty()
@@ -103,7 +145,7 @@ fn remove(map: &DashMap<Box<str>, Members>, name: &str, serial: u64) {
     }
 }
 
-fn each(map: &DashMap<Box<str>, Members>, name: &str, visit: impl FnMut(&Arc<Peer>)) {
+fn each<N: Name>(map: &DashMap<N, Members>, name: &str, visit: impl FnMut(&Arc<Peer>)) {
     if let Some(members) = map.get(name) {
         members.values().for_each(visit);
     }

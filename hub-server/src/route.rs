@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use http::request::Parts;
 use http::{Method, Request as HttpRequest, StatusCode, header};
+use hub_core::backplane::Backplane;
 use hub_core::{Identity, InvalidOption};
 
 use crate::connection::{Opening, serve};
@@ -52,6 +53,8 @@ pub struct HubRoute<H: Hub> {
     identify: Identify,
     origins: Origins,
     token_key: Option<[u8; 32]>,
+    name: Option<Box<str>>,
+    backplane: Option<Arc<dyn Backplane>>,
 }
 
 impl<H: Hub> HubRoute<H> {
@@ -63,7 +66,46 @@ impl<H: Hub> HubRoute<H> {
             identify: Identify::new(async |_| Ok(Identity::anonymous())),
             origins: Origins::default(),
             token_key: None,
+            name: None,
+            backplane: None,
         }
+    }
+
+    /// Sets the hub's name, which is that of its type otherwise. On one backplane, routes of the same name serve the
+    /// same hub: their clients are reached together.
+    #[must_use]
+    pub fn name(mut self, name: &str) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Connects the hub with other nodes that serve it: with the same name, on the same backplane. All targets reach
+    /// the clients of all of them then.
+    ///
+    /// ```
+    /// use hub_core::Untyped;
+    /// use hub_core::backplane::InProcess;
+    /// use hub_server::{Context, Hub, HubRoute, hub};
+    ///
+    /// struct News { cx: Context<News> }
+    ///
+    /// impl Hub for News { type Client = Untyped; }
+    ///
+    /// #[hub]
+    /// impl News {
+    ///     #[method]
+    ///     async fn follow(&self, topic: &str) -> hub_core::Result<()> { self.cx.join(topic).await }
+    /// }
+    ///
+    /// let backplane = InProcess::new();
+    /// let (public, _) = HubRoute::new(|cx| News { cx }).backplane(backplane.clone()).build::<()>();
+    /// let (staff, news) = HubRoute::new(|cx| News { cx }).backplane(backplane).build::<()>();
+    /// // `news.group("rust")` reaches followers of either route.
+    /// ```
+    #[must_use]
+    pub fn backplane(mut self, backplane: impl Backplane + 'static) -> Self {
+        self.backplane = Some(Arc::new(backplane));
+        self
     }
 
     /// Sets limits and intervals.
@@ -97,7 +139,8 @@ impl<H: Hub> HubRoute<H> {
     }
 
     /// Sets the key that connection tokens are signed with. Nodes that share it accept each other's, so that a
-    /// connection may be negotiated with one and opened with another: no sticky sessions. By default it is random.
+    /// connection may be negotiated with one and opened with another: no sticky sessions. By default it is random, and
+    /// nodes with a backplane agree on one through it.
     #[must_use]
     pub fn token_key(mut self, key: [u8; 32]) -> Self {
         self.token_key = Some(key);
@@ -106,13 +149,12 @@ impl<H: Hub> HubRoute<H> {
 
     /// The router that serves the hub, to be nested at its path, and the handle to reach its clients from elsewhere.
     pub fn build<S: Clone + Send + Sync + 'static>(self) -> (Router<S>, HubHandle<H>) {
-        let name = hub_core::short_type_name::<H>();
-        events::options_checked(name, &self.options);
-        let mut hub = HubState::new(name, self.options);
-        if let Some(key) = self.token_key {
-            hub.tokens.set_key(key);
+        let name = self.name.unwrap_or_else(|| hub_core::short_type_name::<H>().into());
+        events::options_checked(&name, &self.options);
+        let hub = HubState::new(name, self.options, self.token_key, self.backplane.as_deref());
+        if let Some(nodes) = &hub.nodes {
+            nodes.begin(hub.tokens.own_key());
         }
-        let hub = Arc::new(hub);
         let cors = self.origins.cors();
         let endpoint = Endpoint {
             hub: Arc::clone(&hub),
@@ -168,6 +210,7 @@ impl IntoResponse for Answer {
 impl Endpoint {
     /// Turns a request away, or says whose it is.
     async fn admit(&self, parts: &Parts) -> Result<Identity, Answer> {
+        self.hub.ready().await;
         if self.hub.shutdown.has_begun() {
             return Err(self.refuse(StatusCode::SERVICE_UNAVAILABLE, "The server is shutting down"));
         }

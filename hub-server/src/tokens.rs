@@ -5,7 +5,8 @@
 //! one that negotiated, as long as both have the key.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
+use std::fmt;
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
@@ -13,26 +14,40 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use dashmap::DashMap;
 use hmac::{Hmac, KeyInit, Mac};
 use hub_core::ConnectionId;
+use hub_core::backplane::NodeId;
 use sha2::Sha256;
 
 use crate::lock;
 
 const ID_BYTES: usize = 16;
-/// The part of an id that tells the node, the rest being random.
-const NODE_BYTES: usize = 6;
 /// Id, version, milliseconds since 1970. The id comes first, so that a token that serves as an id tells the node too.
 const SIGNED_BYTES: usize = 1 + ID_BYTES + 8;
 const MAC_BYTES: usize = 16;
 
 #[derive(Debug)]
 pub(crate) struct Tokens {
-    /// Padded to a block of the hash, as HMAC does with short keys.
-    key: [u8; 64],
-    node: [u8; NODE_BYTES],
+    keys: RwLock<Keys>,
+    own_key: [u8; 32],
+    node: NodeId,
     lifetime: Duration,
     /// Ids that came with a token: attached, or ended so recently that the token would still be good.
     used: DashMap<ConnectionId, Use>,
     ended: Mutex<VecDeque<(SystemTime, ConnectionId)>>,
+}
+
+/// What tokens are signed with. Padded to a block of the hash, as HMAC does with short keys.
+struct Keys {
+    current: [u8; 64],
+    /// What they were signed with before the nodes agreed on another.
+    previous: Option<[u8; 64]>,
+    /// The application chose the key: what the nodes agree on is of no use.
+    is_fixed: bool,
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keys")
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,13 +81,32 @@ pub(crate) struct Attached {
 }
 
 impl Tokens {
-    pub(crate) fn new(lifetime: Duration) -> Self {
-        Self { key: pad(random()), node: random(), lifetime, used: DashMap::new(), ended: Mutex::default() }
+    /// Signs with the key that the application chose, or a random one, for the node that the backplane named.
+    pub(crate) fn new(lifetime: Duration, key: Option<[u8; 32]>, node: Option<NodeId>) -> Self {
+        let own_key = key.unwrap_or_else(random);
+        Self {
+            keys: RwLock::new(Keys { current: pad(own_key), previous: None, is_fixed: key.is_some() }),
+            own_key,
+            node: node.unwrap_or_else(|| NodeId::new(random())),
+            lifetime,
+            used: DashMap::new(),
+            ended: Mutex::default(),
+        }
     }
 
-    /// Uses a key that several nodes share.
-    pub(crate) fn set_key(&mut self, key: [u8; 32]) {
-        self.key = pad(key);
+    /// What this node proposes to share.
+    pub(crate) fn own_key(&self) -> [u8; 32] {
+        self.own_key
+    }
+
+    /// Signs with the key that the nodes agreed on. What was signed before stays good for as long as it would have.
+    pub(crate) fn share_key(&self, key: [u8; 32]) {
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        let key = pad(key);
+        if !keys.is_fixed && keys.current != key {
+            keys.previous = Some(keys.current);
+            keys.current = key;
+        }
     }
 
     /// A new id and token. In version 0 the id is the token.
@@ -83,7 +117,7 @@ impl Tokens {
         token.extend_from_slice(&bytes);
         token.push(version as u8);
         token.extend_from_slice(&millis(expires_at).to_be_bytes());
-        let mac = self.mac(&token, user).finalize().into_bytes();
+        let mac = mac(&self.keys().current, &token, user).finalize().into_bytes();
         token.extend_from_slice(&mac[..MAC_BYTES]);
         let token = URL_SAFE_NO_PAD.encode(token);
         Issued { id: if version == 0 { ConnectionId::from(&token) } else { id }, token }
@@ -134,8 +168,12 @@ impl Tokens {
 
     fn verify(&self, token: &str, user: Option<&str>) -> Option<(ConnectionId, SystemTime)> {
         let bytes = URL_SAFE_NO_PAD.decode(token).ok().filter(|bytes| bytes.len() == SIGNED_BYTES + MAC_BYTES)?;
-        let (signed, mac) = bytes.split_at(SIGNED_BYTES);
-        self.mac(signed, user).verify_truncated_left(mac).ok()?;
+        let (signed, tag) = bytes.split_at(SIGNED_BYTES);
+        let keys = self.keys();
+        let is_signed_with = |key: &[u8; 64]| mac(key, signed, user).verify_truncated_left(tag).is_ok();
+        if !is_signed_with(&keys.current) && !keys.previous.as_ref().is_some_and(is_signed_with) {
+            return None;
+        }
         let id = match signed[ID_BYTES] {
             0 => ConnectionId::from(token),
             _ => ConnectionId::from(URL_SAFE_NO_PAD.encode(&signed[..ID_BYTES])),
@@ -144,18 +182,13 @@ impl Tokens {
         Some((id, UNIX_EPOCH + Duration::from_millis(millis)))
     }
 
-    /// The user is signed too: a token is of use to nobody else (P-AUTH-11).
-    fn mac(&self, signed: &[u8], user: Option<&str>) -> Hmac<Sha256> {
-        let mut mac = <Hmac<Sha256> as KeyInit>::new(&self.key.into());
-        mac.update(signed);
-        mac.update(&[u8::from(user.is_some())]);
-        mac.update(user.unwrap_or("").as_bytes());
-        mac
+    fn keys(&self) -> RwLockReadGuard<'_, Keys> {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn new_id(&self) -> ([u8; ID_BYTES], ConnectionId) {
         let mut bytes: [u8; ID_BYTES] = random();
-        bytes[..NODE_BYTES].copy_from_slice(&self.node);
+        bytes[..NodeId::BYTES].copy_from_slice(&self.node.bytes());
         (bytes, ConnectionId::from(URL_SAFE_NO_PAD.encode(bytes)))
     }
 
@@ -170,6 +203,15 @@ impl Tokens {
             self.used.remove(&id);
         }
     }
+}
+
+/// The user is signed too: a token is of use to nobody else (P-AUTH-11).
+fn mac(key: &[u8; 64], signed: &[u8], user: Option<&str>) -> Hmac<Sha256> {
+    let mut mac = <Hmac<Sha256> as KeyInit>::new(key.into());
+    mac.update(signed);
+    mac.update(&[u8::from(user.is_some())]);
+    mac.update(user.unwrap_or("").as_bytes());
+    mac
 }
 
 fn pad(key: [u8; 32]) -> [u8; 64] {
@@ -195,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_token_is_good_once_and_for_its_user() {
-        let tokens = Tokens::new(Duration::from_secs(15));
+        let tokens = Tokens::new(Duration::from_secs(15), None, None);
         let issued = tokens.issue(1, Some("ann"));
         assert_eq!(issued.id.len(), 22, "P-NEG-10");
         assert_eq!(tokens.attach(&issued.token, Some("bob")).unwrap_err(), Refused::Unknown);
@@ -210,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_token_expires() {
-        let tokens = Tokens::new(Duration::ZERO);
+        let tokens = Tokens::new(Duration::ZERO, None, None);
         let issued = tokens.issue(1, None);
         while SystemTime::now() <= UNIX_EPOCH + Duration::from_millis(millis(SystemTime::now())) {}
         assert_eq!(tokens.attach(&issued.token, None).unwrap_err(), Refused::Unknown);
@@ -218,18 +260,23 @@ mod tests {
 
     #[test]
     fn nodes_that_share_a_key_accept_each_others_tokens() {
-        let (mut one, mut other) = (Tokens::new(Duration::from_secs(15)), Tokens::new(Duration::from_secs(15)));
+        let (one, other) =
+            (Tokens::new(Duration::from_secs(15), None, None), Tokens::new(Duration::from_secs(15), None, None));
         let issued = one.issue(1, None);
         assert!(other.attach(&issued.token, None).is_err());
-        one.set_key([7; 32]);
-        other.set_key([7; 32]);
+        one.share_key([7; 32]);
+        other.share_key([7; 32]);
+        assert!(one.attach(&issued.token, None).is_ok(), "signed before");
         let issued = one.issue(1, None);
         assert_eq!(other.attach(&issued.token, None).unwrap().id, issued.id);
+        let fixed = Tokens::new(Duration::from_secs(15), Some([9; 32]), None);
+        fixed.share_key([7; 32]);
+        assert!(fixed.attach(&one.issue(1, None).token, None).is_err());
     }
 
     #[test]
     fn version_0_has_one_id_for_both() {
-        let tokens = Tokens::new(Duration::from_secs(15));
+        let tokens = Tokens::new(Duration::from_secs(15), None, None);
         let issued = tokens.issue(0, None);
         assert_eq!(issued.id.as_str(), issued.token);
         assert_eq!(tokens.attach(&issued.token, None).unwrap().id, issued.id);
@@ -237,7 +284,7 @@ mod tests {
 
     #[test]
     fn any_changed_bit_is_noticed() {
-        let tokens = Tokens::new(Duration::from_secs(15));
+        let tokens = Tokens::new(Duration::from_secs(15), None, None);
         let issued = tokens.issue(1, None);
         let bytes = URL_SAFE_NO_PAD.decode(&issued.token).unwrap();
         for bit in 0..bytes.len() * 8 {

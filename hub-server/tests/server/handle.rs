@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use http::request::Parts;
+use hub_core::backplane::{Backplane, Delivery, InProcess, Inbox, NodeId, Reply, Topic};
 use hub_core::{Answers, CallError, Identity, Remote, Result, Untyped};
 use hub_server::{Context, Hub, HubHandle, HubRoute, hub};
 use serde::Serialize;
@@ -35,23 +37,89 @@ impl Radio {
     }
 }
 
+/// Where three clients are, and who sends to them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Layout {
+    /// All on one node.
+    OneNode,
+    /// One on the node that sends, two on another.
+    TwoNodes,
+    /// Each on a node of its own, the third by an id that the first made; the sender has none.
+    Scattered,
+    /// All on one node by ids that another made, which has gone.
+    Moved,
+}
+
+const LAYOUTS: [Layout; 4] = [Layout::OneNode, Layout::TwoNodes, Layout::Scattered, Layout::Moved];
+
+fn node(backplane: &InProcess) -> HubRoute<Radio> {
+    HubRoute::new(|cx| Radio { cx }).backplane(backplane.clone()).identify(async |parts: Parts| {
+        let user = parts.headers.get("x-user").and_then(|user| user.to_str().ok());
+        Ok(Identity::user(user.unwrap_or_default()))
+    })
+}
+
+struct Deaf;
+
+impl Inbox for Deaf {
+    fn deliver(&self, _: &Topic, _: Delivery) {}
+}
+
+/// A client of this user whose id `negotiator` made.
+async fn by_id_of(negotiator: &Server, server: &Server, user: &str) -> Client {
+    let user = [("x-user", user)];
+    let negotiated = negotiator.negotiate("/hub", &user).await;
+    let path = format!("/hub?id={}", negotiated["connectionToken"].as_str().unwrap());
+    let mut client = server.try_open(&path, &user).await.unwrap();
+    client.handshake().await;
+    assert_eq!(client.call("Id", NONE).await.unwrap(), negotiated["connectionId"]);
+    client
+}
+
 /// Three clients: ann twice and bob, with the ids of their connections.
-async fn three() -> (HubHandle<Radio>, [Client; 3], [String; 3]) {
-    let route = HubRoute::new(|cx| Radio { cx })
-        .identify(async |parts| Ok(Identity::user(parts.uri.query().unwrap_or_default())));
-    let (server, hub) = Server::of(route).await;
-    let mut clients =
-        [server.connect_to("/hub?ann").await, server.connect_to("/hub?ann").await, server.connect_to("/hub?bob").await];
+async fn three(layout: Layout) -> (HubHandle<Radio>, [Client; 3], [String; 3]) {
+    let backplane = InProcess::new();
+    let (first, near) = Server::of(node(&backplane)).await;
+    let (second, _) = Server::of(node(&backplane)).await;
+    let (_, far) = Server::of(node(&backplane)).await;
+    let (hub, nodes) = match layout {
+        Layout::OneNode => (near, [(&first, &first); 3]),
+        Layout::TwoNodes => (near, [(&first, &first), (&second, &second), (&second, &second)]),
+        Layout::Scattered => (far, [(&first, &first), (&second, &second), (&first, &second)]),
+        Layout::Moved => {
+            // A handle keeps its node.
+            drop(near);
+            (far, [(&first, &second); 3])
+        }
+    };
+    let mut clients = [
+        by_id_of(nodes[0].0, nodes[0].1, "ann").await,
+        by_id_of(nodes[1].0, nodes[1].1, "ann").await,
+        by_id_of(nodes[2].0, nodes[2].1, "bob").await,
+    ];
     let mut ids = [const { String::new() }; 3];
     for (client, id) in clients.iter_mut().zip(&mut ids) {
         *id = client.call("Id", NONE).await.unwrap().as_str().unwrap().to_owned();
+    }
+    if layout == Layout::Moved {
+        first.stop();
+        let gone = NodeId::of(&ids[0].as_str().into()).unwrap();
+        let watcher = backplane.attach("Radio", Arc::new(Deaf));
+        let nothing = Delivery::Reply { id: 0, reply: Reply::Done };
+        eventually("the node to be gone", async || {
+            watcher.publish_counted(&Topic::Node(gone), &nothing).await == Ok(0)
+        })
+        .await;
     }
     (hub, clients, ids)
 }
 
 /// How often each client was reached since.
-async fn reached(hub: &HubHandle<Radio>, clients: &mut [Client; 3]) -> [usize; 3] {
-    hub.all().send("Mark", ()).await.unwrap();
+async fn reached(hub: &HubHandle<Radio>, clients: &mut [Client; 3], ids: &[String; 3]) -> [usize; 3] {
+    for id in ids {
+        // The way with the most hops, so that nothing comes behind it.
+        hub.connection(id).send("Mark", ()).await.unwrap();
+    }
     let mut counts = [0; 3];
     for (client, count) in clients.iter_mut().zip(&mut counts) {
         while client.next().await != notice("Mark", NONE) {
@@ -63,9 +131,15 @@ async fn reached(hub: &HubHandle<Radio>, clients: &mut [Client; 3]) -> [usize; 3
 
 #[tokio::test]
 async fn reaches_whom_it_names() {
+    for layout in LAYOUTS {
+        reaches_whom_it_names_in(layout).await;
+    }
+}
+
+async fn reaches_whom_it_names_in(layout: Layout) {
     // P-LT-01, P-LT-03, P-LT-04, P-LT-05, P-LT-13
-    let (hub, mut clients, ids) = three().await;
-    let [a, b, c] = ids;
+    let (hub, mut clients, ids) = three(layout).await;
+    let [a, b, c] = ids.clone();
     for (client, group) in [(0, "g"), (1, "g"), (1, "h")] {
         clients[client].call("Join", (group,)).await.unwrap();
     }
@@ -73,51 +147,57 @@ async fn reaches_whom_it_names() {
     let news = |number: u32| (number,);
 
     hub.all().send("News", news(1)).await.unwrap();
-    assert_eq!(reached(&hub, &mut clients).await, [1, 1, 1]);
+    assert_eq!(reached(&hub, &mut clients, &ids).await, [1, 1, 1], "{layout:?}");
     hub.all_except([a.clone(), unknown.clone()]).send("News", news(2)).await.unwrap();
-    assert_eq!(reached(&hub, &mut clients).await, [0, 1, 1]);
+    assert_eq!(reached(&hub, &mut clients, &ids).await, [0, 1, 1], "{layout:?}");
     hub.connection(c.clone()).send("News", news(3)).await.unwrap();
     hub.connection(unknown.clone()).send("News", news(3)).await.unwrap();
-    assert_eq!(reached(&hub, &mut clients).await, [0, 0, 1]);
+    assert_eq!(reached(&hub, &mut clients, &ids).await, [0, 0, 1], "{layout:?}");
     hub.connections([a.clone(), c, a.clone(), unknown.clone()]).send("News", news(4)).await.unwrap();
-    assert_eq!(reached(&hub, &mut clients).await, [1, 0, 1], "once each");
+    assert_eq!(reached(&hub, &mut clients, &ids).await, [1, 0, 1], "{layout:?}: once each");
     hub.group("g").send("News", news(5)).await.unwrap();
     hub.group("G").send("News", news(5)).await.unwrap();
-    assert_eq!(reached(&hub, &mut clients).await, [1, 1, 0], "names have a case (P-LT-07)");
+    assert_eq!(reached(&hub, &mut clients, &ids).await, [1, 1, 0], "{layout:?}: names have a case (P-LT-07)");
     hub.group_except("g", [b.clone()]).send("News", news(6)).await.unwrap();
-    assert_eq!(reached(&hub, &mut clients).await, [1, 0, 0]);
+    assert_eq!(reached(&hub, &mut clients, &ids).await, [1, 0, 0], "{layout:?}");
     hub.groups(["g", "h", "empty"]).send("News", news(7)).await.unwrap();
-    assert_eq!(reached(&hub, &mut clients).await, [1, 2, 0], "once a group");
+    assert_eq!(reached(&hub, &mut clients, &ids).await, [1, 2, 0], "{layout:?}: once a group");
     hub.user("ann").send("News", news(8)).await.unwrap();
-    assert_eq!(reached(&hub, &mut clients).await, [1, 1, 0]);
+    assert_eq!(reached(&hub, &mut clients, &ids).await, [1, 1, 0], "{layout:?}");
     hub.users(["ann", "bob", "ann", "eve"]).send("News", news(9)).await.unwrap();
-    assert_eq!(reached(&hub, &mut clients).await, [1, 1, 1], "once each");
+    assert_eq!(reached(&hub, &mut clients, &ids).await, [1, 1, 1], "{layout:?}: once each");
 }
 
 #[tokio::test]
 async fn groups_are_joined_and_left() {
+    for layout in LAYOUTS {
+        groups_are_joined_and_left_in(layout).await;
+    }
+}
+
+async fn groups_are_joined_and_left_in(layout: Layout) {
     // P-LT-08, P-LT-09
-    let (hub, mut clients, ids) = three().await;
+    let (hub, mut clients, ids) = three(layout).await;
     for _ in 0..2 {
         hub.add_to_group(&ids[0], "g").await.unwrap();
         hub.add_to_group(&ids[2], "g").await.unwrap();
     }
     hub.add_to_group("nobody", "g").await.unwrap();
     hub.group("g").send("News", ()).await.unwrap();
-    assert_eq!(reached(&hub, &mut clients).await, [1, 0, 1]);
+    assert_eq!(reached(&hub, &mut clients, &ids).await, [1, 0, 1]);
     for _ in 0..2 {
         hub.remove_from_group(&ids[0], "g").await.unwrap();
     }
     hub.remove_from_group("nobody", "g").await.unwrap();
     clients[2].call("Leave", ("g",)).await.unwrap();
     hub.group("g").send("News", ()).await.unwrap();
-    assert_eq!(reached(&hub, &mut clients).await, [0, 0, 0]);
+    assert_eq!(reached(&hub, &mut clients, &ids).await, [0, 0, 0]);
 }
 
 #[tokio::test]
 async fn connections_that_have_ended_are_gone_everywhere() {
     // P-LT-10, P-LT-17
-    let (hub, clients, ids) = three().await;
+    let (hub, clients, ids) = three(Layout::OneNode).await;
     let [mut ann, _, bob] = clients;
     assert_eq!(hub.connection_count(), 3);
     hub.add_to_group(&ids[2], "g").await.unwrap();
@@ -133,7 +213,13 @@ async fn connections_that_have_ended_are_gone_everywhere() {
 
 #[tokio::test]
 async fn asks_a_client() {
-    let (hub, [mut ann, ..], [id, ..]) = three().await;
+    for layout in LAYOUTS {
+        asks_a_client_in(layout).await;
+    }
+}
+
+async fn asks_a_client_in(layout: Layout) {
+    let (hub, [mut ann, ..], [id, ..]) = three(layout).await;
     let asked = hub.connection(id);
     let (answer, ()) = tokio::join!(asked.invoke::<_, String>("Name", ("full",)), async {
         let question = ann.next().await;
@@ -148,6 +234,12 @@ async fn asks_a_client() {
 
 #[tokio::test]
 async fn what_cannot_be_sent_is_refused() {
+    for layout in LAYOUTS {
+        what_cannot_be_sent_is_refused_in(layout).await;
+    }
+}
+
+async fn what_cannot_be_sent_is_refused_in(layout: Layout) {
     struct Unwritable;
 
     impl Serialize for Unwritable {
@@ -156,17 +248,18 @@ async fn what_cannot_be_sent_is_refused() {
         }
     }
 
-    let (hub, mut clients, [id, ..]) = three().await;
+    let (hub, mut clients, ids) = three(layout).await;
+    let id = &ids[0];
     for sent in [
         hub.all().send("News", (Unwritable,)).await,
-        hub.connection(id.clone()).send("News", (Unwritable,)).await,
+        hub.connection(id).send("News", (Unwritable,)).await,
         hub.connection(id).invoke::<_, u32>("News", (Unwritable,)).await.map(|_| ()),
     ] {
         assert!(matches!(&sent, Err(CallError::Encode(why)) if why.contains("not today")), "{sent:?}");
     }
     let sent = hub.groups(["g", ""]).send("News", ()).await;
     assert_eq!(sent, Err(CallError::Refused("Cannot send to an empty group name.".to_owned())), "P-LT-06");
-    assert_eq!(reached(&hub, &mut clients).await, [0, 0, 0]);
+    assert_eq!(reached(&hub, &mut clients, &ids).await, [0, 0, 0]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::net::TcpSocket;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::AbortHandle;
 
 pub(crate) use self::client::Client;
 pub(crate) use self::http::Answer;
@@ -46,6 +47,7 @@ pub(crate) async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool)
 
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
+    task: AbortHandle,
 }
 
 impl Server {
@@ -74,8 +76,13 @@ impl Server {
         socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
         let listener = socket.listen(2048).unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(async move { axum::serve(listener, app).await });
-        Self { address }
+        let task = tokio::spawn(async move { axum::serve(listener, app).await });
+        Self { address, task: task.abort_handle() }
+    }
+
+    /// Takes no more connections, and forgets its hubs. Those that are open go on.
+    pub(crate) fn stop(self) {
+        self.task.abort();
     }
 
     /// A client of `/hub` whose handshake is done.

@@ -1,0 +1,171 @@
+//! What other nodes send to this one.
+
+use std::sync::{Arc, Weak};
+
+use hub_core::ConnectionId;
+use hub_core::backplane::{Attachment, Delivery, Framed, Inbox, NodeId, Reply, Request, Subscribed, Topic};
+use tokio::sync::mpsc;
+
+use crate::events;
+use crate::fan_out::unless;
+use crate::hub::HubState;
+use crate::outbox::End;
+use crate::peer::Peer;
+
+/// How many messages may wait to be sent on.
+pub(super) const FORWARDS: usize = 4096;
+
+pub(super) struct NodeInbox {
+    hub: Weak<HubState>,
+}
+
+/// A message for a connection that lives on another node than the one that made its id.
+#[derive(Debug)]
+pub(super) struct Forward(ConnectionId, Framed);
+
+/// Sends on in order what came for connections that live elsewhere.
+pub(super) async fn forward(attachment: Arc<dyn Attachment>, mut queue: mpsc::Receiver<Forward>) {
+    while let Some(Forward(id, message)) = queue.recv().await {
+        let direct = Delivery::Direct { message, to: vec![id.clone()] };
+        if let Err(error) = attachment.publish(&Topic::Connection(id), &direct).await {
+            events::not_forwarded(&error.to_string());
+        }
+    }
+}
+
+impl NodeInbox {
+    pub(super) fn new(hub: Weak<HubState>) -> Self {
+        Self { hub }
+    }
+}
+
+impl Inbox for NodeInbox {
+    fn deliver(&self, topic: &Topic, delivery: Delivery) {
+        let Some(hub) = self.hub.upgrade() else { return };
+        match delivery {
+            Delivery::Notice { message, except } => notice(&hub, topic, &message, &except),
+            Delivery::Direct { message, to } => to.into_iter().for_each(|id| direct(&hub, topic, id, &message)),
+            Delivery::Request { id, from, connection, request } => {
+                handle(&hub, topic, Asked { id, from, connection }, request);
+            }
+            Delivery::Reply { id, reply } => {
+                if let Some((_, waiting)) = hub.nodes.as_ref().and_then(|nodes| nodes.requests.remove(&id)) {
+                    // Whoever asked may have given up just now.
+                    let _ = waiting.send(reply);
+                }
+            }
+        }
+    }
+
+    fn shared_secret(&self, secret: [u8; 32]) {
+        let Some(hub) = self.hub.upgrade() else { return };
+        hub.tokens.share_key(secret);
+        if let Some(nodes) = &hub.nodes {
+            nodes.on_secret.notify_one();
+        }
+    }
+}
+
+fn notice(hub: &HubState, topic: &Topic, message: &Framed, except: &[ConnectionId]) {
+    let send = |peer: &Arc<Peer>| send(hub, peer, message);
+    match topic {
+        Topic::All => hub.registry.each(unless(except, send)),
+        Topic::Group(name) => hub.registry.each_of_group(name, unless(except, send)),
+        Topic::User(id) => hub.registry.each_of_user(id, unless(except, send)),
+        Topic::Node(_) | Topic::Connection(_) => {}
+    }
+}
+
+fn direct(hub: &HubState, topic: &Topic, id: ConnectionId, message: &Framed) {
+    if let Some(peer) = hub.registry.connection(&id) {
+        send(hub, &peer, message);
+    } else if let (Topic::Node(_), Some(nodes)) = (topic, &hub.nodes)
+        && let Some(Err(_)) = nodes.forwards.get().map(|queue| queue.try_send(Forward(id, message.clone())))
+    {
+        events::not_forwarded("too many messages wait to be sent on");
+    }
+}
+
+fn send(hub: &HubState, peer: &Peer, message: &Framed) {
+    match message.of(peer.codec()) {
+        Some(bytes) => peer.send(bytes.clone()),
+        None => events::protocol_missing(hub.name(), peer.id(), peer.codec().name()),
+    }
+}
+
+/// Who asks for something, and about which connection.
+pub(super) struct Asked {
+    pub(super) id: u64,
+    pub(super) from: NodeId,
+    pub(super) connection: ConnectionId,
+}
+
+fn handle(hub: &Arc<HubState>, topic: &Topic, asked: Asked, request: Request) {
+    let Some(nodes) = &hub.nodes else { return };
+    let Some(peer) = hub.registry.connection(&asked.connection) else {
+        // An answer may be under way from a connection that has just gone.
+        let waits = matches!(request, Request::IsWaiting(id) if nodes.asked.contains_key(&(asked.from, id)));
+        return match topic {
+            _ if waits => reply(hub, &asked, Reply::Done),
+            Topic::Node(_) => ask_where_it_lives(hub, asked, request),
+            _ => reply(hub, &asked, Reply::Unknown),
+        };
+    };
+    match request {
+        Request::Join(group) => reply_when(hub, &asked, hub.registry.join(&peer, &group)),
+        Request::Leave(group) => {
+            hub.registry.leave(&peer, &group);
+            reply(hub, &asked, Reply::Done);
+        }
+        Request::Abort => {
+            peer.end(End::Abort);
+            reply(hub, &asked, Reply::Done);
+        }
+        Request::Ask { target, arguments } => super::questions::ask_here(hub, &peer, &asked, target, arguments),
+        Request::IsWaiting(id) => {
+            let waits = nodes.asked.contains_key(&(asked.from, id));
+            reply(hub, &asked, if waits { Reply::Done } else { Reply::Unknown });
+        }
+        Request::Forget(id) => drop(nodes.asked.remove(&(asked.from, id))),
+    }
+}
+
+/// A request for a connection that is not here, though its id was made here.
+fn ask_where_it_lives(hub: &Arc<HubState>, asked: Asked, request: Request) {
+    let Some(nodes) = &hub.nodes else { return };
+    let (hub, attachment) = (Arc::clone(hub), Arc::clone(&nodes.attachment));
+    nodes.spawn(async move {
+        let Asked { id, from, connection } = &asked;
+        let (id, from, connection) = (*id, *from, connection.clone());
+        let topic = Topic::Connection(connection.clone());
+        let request = Delivery::Request { id, from, connection, request };
+        if attachment.publish_counted(&topic, &request).await == Ok(0) {
+            reply(&hub, &asked, Reply::Unknown);
+        }
+    });
+}
+
+fn reply(hub: &Arc<HubState>, asked: &Asked, reply: Reply) {
+    if let Some(nodes) = &hub.nodes {
+        let (attachment, id, from) = (Arc::clone(&nodes.attachment), asked.id, asked.from);
+        nodes.spawn(async move { publish_reply(&*attachment, id, from, reply).await });
+    }
+}
+
+fn reply_when(hub: &Arc<HubState>, asked: &Asked, subscribed: Option<Subscribed>) {
+    let Some(nodes) = &hub.nodes else { return };
+    let (attachment, id, from) = (Arc::clone(&nodes.attachment), asked.id, asked.from);
+    nodes.spawn(async move {
+        if let Some(subscribed) = subscribed {
+            subscribed.await;
+        }
+        publish_reply(&*attachment, id, from, Reply::Done).await;
+    });
+}
+
+pub(super) async fn publish_reply(attachment: &dyn Attachment, id: u64, to: NodeId, reply: Reply) {
+    if let Err(error) = attachment.publish(&Topic::Node(to), &Delivery::Reply { id, reply }).await {
+        // Whoever waits for it notices that it does not come.
+        events::reply_lost(&error.to_string());
+    }
+}

@@ -1,0 +1,240 @@
+//! The other nodes of the hub: what is sent to them, what they are asked, and the topics on which they are heard.
+
+mod inbox;
+mod questions;
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Once, OnceLock, Weak};
+use std::time::Duration;
+
+use dashmap::DashMap;
+use futures_channel::oneshot;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared, join, join_all};
+use hub_core::backplane::{
+    Attachment, Backplane, Delivery, Framed, NodeId, Reply, Request, Subscribed, Topic, Unreachable,
+    publish_to_connection,
+};
+use hub_core::{CallError, ConnectionId};
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, mpsc};
+
+use self::inbox::{Forward, NodeInbox};
+use crate::events;
+use crate::fan_out::{Recipients, distinct};
+use crate::hub::HubState;
+
+/// How long a node that has just started waits for the secret that it shares with the others.
+const SECRET_TIMEOUT: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+pub(crate) struct Nodes {
+    attachment: Arc<dyn Attachment>,
+    hub: Weak<HubState>,
+    begun: Once,
+    /// Done when this node is heard by the others.
+    ready: OnceLock<Shared<BoxFuture<'static, ()>>>,
+    on_secret: Arc<Notify>,
+    /// How long another node may take to reply.
+    timeout: Duration,
+    last_request: AtomicU64,
+    /// Who waits for a reply.
+    requests: DashMap<u64, oneshot::Sender<Reply>>,
+    /// The questions of other nodes that clients of this one have not answered. Dropping one forgets it.
+    asked: DashMap<(NodeId, u64), oneshot::Sender<()>>,
+    /// What is sent on to where a connection lives, in order.
+    forwards: OnceLock<mpsc::Sender<Forward>>,
+}
+
+impl Nodes {
+    pub(crate) fn new(backplane: &dyn Backplane, name: &str, hub: &Weak<HubState>, timeout: Duration) -> Self {
+        Self {
+            attachment: backplane.attach(name, Arc::new(NodeInbox::new(Weak::clone(hub)))),
+            hub: Weak::clone(hub),
+            begun: Once::new(),
+            ready: OnceLock::new(),
+            on_secret: Arc::default(),
+            timeout,
+            last_request: AtomicU64::new(0),
+            requests: DashMap::new(),
+            asked: DashMap::new(),
+            forwards: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn attachment(&self) -> &Arc<dyn Attachment> {
+        &self.attachment
+    }
+
+    fn id(&self) -> NodeId {
+        self.attachment.node()
+    }
+
+    /// Begins to listen to the others, the first time it is called within a runtime.
+    pub(crate) fn begin(&self, secret: [u8; 32]) {
+        if Handle::try_current().is_err() {
+            return;
+        }
+        self.begun.call_once(|| {
+            let (forwards, queue) = mpsc::channel(inbox::FORWARDS);
+            tokio::spawn(inbox::forward(Arc::clone(&self.attachment), queue));
+            let _ = self.forwards.set(forwards);
+            let on_secret = Arc::clone(&self.on_secret);
+            let heard =
+                join(self.attachment.subscribe(&Topic::All), self.attachment.subscribe(&Topic::Node(self.id())));
+            let ready = async move {
+                let told = tokio::time::timeout(SECRET_TIMEOUT, on_secret.notified());
+                // Without the secret, tokens are good on this node only.
+                let _ = join(heard, told).await;
+            };
+            let ready = ready.boxed().shared();
+            let _ = self.ready.set(ready.clone());
+            tokio::spawn(ready);
+            self.attachment.propose_secret(secret);
+        });
+    }
+
+    /// Waits until connections to this node are heard of by the others, or it is known that the link is down.
+    pub(crate) async fn ready(&self, secret: [u8; 32]) {
+        self.begin(secret);
+        if let Some(ready) = self.ready.get()
+            && ready.peek().is_none()
+        {
+            ready.clone().await;
+        }
+    }
+
+    /// Sends to those recipients that may be on other nodes.
+    ///
+    /// # Errors
+    /// When some of them could not be reached. The others have it.
+    pub(crate) async fn deliver(&self, to: &Recipients, message: Framed) -> Result<(), Unreachable> {
+        let notice = |except: &[ConnectionId]| Delivery::Notice { message: message.clone(), except: except.to_vec() };
+        match to {
+            Recipients::All { except } => self.attachment.publish(&Topic::All, &notice(except)).await,
+            Recipients::Group { name, except } => {
+                self.attachment.publish(&Topic::Group(name.clone()), &notice(except)).await
+            }
+            Recipients::Groups(names) => self.publish_each(names.iter().cloned().map(Topic::Group), &notice(&[])).await,
+            Recipients::Users(ids) => self.publish_each(distinct(ids).cloned().map(Topic::User), &notice(&[])).await,
+            Recipients::Connections(ids) => self.direct(distinct(ids).cloned(), &message).await,
+        }
+    }
+
+    async fn publish_each(&self, topics: impl Iterator<Item = Topic>, delivery: &Delivery) -> Result<(), Unreachable> {
+        let mut result = Ok(());
+        for topic in topics {
+            result = result.and(self.attachment.publish(&topic, delivery).await);
+        }
+        result
+    }
+
+    /// Sends to connections of other nodes: once a node, and again to the connections' own topics where the node that
+    /// made their ids is gone.
+    pub(crate) async fn direct(
+        &self,
+        ids: impl IntoIterator<Item = ConnectionId>,
+        message: &Framed,
+    ) -> Result<(), Unreachable> {
+        let Some(hub) = self.hub.upgrade() else { return Ok(()) };
+        let mut by_node: HashMap<Option<NodeId>, Vec<ConnectionId>> = HashMap::new();
+        for id in ids {
+            if hub.registry.connection(&id).is_none() {
+                by_node.entry(NodeId::of(&id)).or_default().push(id);
+            }
+        }
+        let sends = by_node.into_iter().map(|(node, ids)| async move {
+            if let Some(node) = node.filter(|node| *node != self.id()) {
+                let direct = Delivery::Direct { message: message.clone(), to: ids.clone() };
+                if self.attachment.publish_counted(&Topic::Node(node), &direct).await? > 0 {
+                    return Ok(());
+                }
+            }
+            let mut result = Ok(());
+            for id in ids {
+                let direct = Delivery::Direct { message: message.clone(), to: vec![id.clone()] };
+                result = result.and(self.attachment.publish(&Topic::Connection(id), &direct).await);
+            }
+            result
+        });
+        join_all(sends).await.into_iter().collect()
+    }
+
+    /// Asks the node of a connection for something, and waits for its reply.
+    ///
+    /// # Errors
+    /// When the node could not be reached, or does not reply within the timeout.
+    pub(crate) async fn request(&self, connection: &ConnectionId, request: Request) -> Result<Reply, Unreachable> {
+        let (id, waiting) = self.register();
+        if self.post(id, connection, request).await? == 0 {
+            return Ok(Reply::Unknown);
+        }
+        let why = format!("the node of connection '{connection}' did not reply within {:?}", self.timeout);
+        waiting.within(self.timeout).await.ok_or_else(|| Unreachable::new(why))
+    }
+
+    async fn post(&self, id: u64, connection: &ConnectionId, request: Request) -> Result<usize, Unreachable> {
+        let request = Delivery::Request { id, from: self.id(), connection: connection.clone(), request };
+        publish_to_connection(&*self.attachment, connection, &request).await
+    }
+
+    fn register(&self) -> (u64, Waiting<'_>) {
+        let id = self.last_request.fetch_add(1, Ordering::Relaxed) + 1;
+        let (sender, reply) = oneshot::channel();
+        self.requests.insert(id, sender);
+        (id, Waiting { nodes: self, id, reply })
+    }
+
+    /// Does something beside what waits behind a delivery.
+    fn spawn(&self, what: impl Future<Output = ()> + Send + 'static) {
+        match Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn(what)),
+            Err(_) => events::no_runtime(),
+        }
+    }
+}
+
+/// A request that waits for its reply.
+struct Waiting<'a> {
+    nodes: &'a Nodes,
+    id: u64,
+    reply: oneshot::Receiver<Reply>,
+}
+
+impl Waiting<'_> {
+    async fn within(mut self, timeout: Duration) -> Option<Reply> {
+        self.wait(timeout).await
+    }
+
+    /// Waits for this long. It can be waited for again.
+    async fn wait(&mut self, timeout: Duration) -> Option<Reply> {
+        // The sender is dropped with this only.
+        tokio::time::timeout(timeout, &mut self.reply).await.ok()?.ok()
+    }
+
+    fn arrived(&mut self) -> Option<Reply> {
+        self.reply.try_recv().ok().flatten()
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.nodes.requests.remove(&self.id);
+    }
+}
+
+/// Both subscriptions in force.
+pub(crate) fn both(one: Option<Subscribed>, other: Option<Subscribed>) -> Option<Subscribed> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(Box::pin(join(one, other).map(|_| ()))),
+        (one, other) => one.or(other),
+    }
+}
+
+/// The reply to a request that has no other outcome than that it is done.
+pub(crate) fn done(reply: Result<Reply, Unreachable>) -> hub_core::Result<()> {
+    // To an unknown connection nothing is done, as on one node (P-LT-08).
+    reply.map(drop).map_err(|error| CallError::from(error).into())
+}
