@@ -32,9 +32,9 @@ impl Nodes {
             question.answered = true;
             return Err(does_not_exist(connection));
         }
-        let reply = question.reply().await;
+        let reply = question.reply().await?;
         question.answered = true;
-        match reply? {
+        match reply {
             Reply::Answer(outcome) => Ok(outcome),
             Reply::Unknown => Err(does_not_exist(connection)),
             Reply::Disconnected | Reply::Done => Err(disconnected(connection)),

@@ -13,6 +13,7 @@ mod hostile;
 mod identity;
 mod limits;
 mod mounting;
+mod nodes;
 mod origins;
 mod shutdown;
 mod slow_readers;
