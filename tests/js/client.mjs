@@ -1,6 +1,7 @@
 // The official JavaScript client, wrapped for tests.
 import { HttpTransportType, HubConnectionBuilder, JsonHubProtocol, LogLevel } from '@microsoft/signalr';
 import { MessagePackHubProtocol } from '@microsoft/signalr-protocol-msgpack';
+import { nodeCount } from './server.mjs';
 import { Inbox, within } from './waiting.mjs';
 
 /** The transports under test, by their wire names. */
@@ -20,8 +21,14 @@ export const wires = transports.flatMap(transport =>
 /** What the conformance hub calls on its clients, other than the question `Ask`. */
 const callbacks = ['Message', 'Receive', 'Object', 'StreamCanceled', 'Connected', 'Gone'];
 
-/** Connects to a hub; the test's end stops the connection. `path` may carry a query. */
+let turn = 0;
+
+/**
+ * Connects to a hub; the test's end stops the connection. `path` may carry a query. Over several nodes wires take turns,
+ * whatever was asked for, so that each test has clients of all protocols.
+ */
 export async function connect(t, base, wire, path = '/hub', options = {}) {
+  if (nodeCount > 1) wire = wires[turn++ % wires.length];
   const client = new Client(base, wire, path, options);
   t.after(() => client.connection.stop());
   await within(client.connection.start(), `a connection to ${path}`);
