@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hub_core::Callbacks;
-use hub_core::dispatch::Call;
+use hub_core::dispatch::{Call, Kind};
 
 use crate::handlers::{Handlers, Running};
 
@@ -16,10 +16,10 @@ pub(crate) fn register<C: Callbacks>(handlers: &Handlers, callbacks: C) {
             let call = Call { arguments, uploads: Vec::new(), items: None };
             let started = (method.start)(call, &mut || Some(Arc::clone(&callbacks)))?;
             let running: Running = Box::pin(async move {
-                match started {
-                    Some(running) => running.await.map(Some),
-                    None => Ok(None),
-                }
+                let Some(running) = started else { return Ok(None) };
+                let answer = running.await?;
+                // Nobody meant a notice to be answered (P-CR-07).
+                Ok((method.kind == Kind::Answer).then_some(answer))
             });
             Ok(running)
         };

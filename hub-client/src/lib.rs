@@ -108,7 +108,6 @@ mod driver;
 mod error;
 mod events;
 mod handlers;
-
 mod inbox;
 mod lifecycle;
 mod negotiate;

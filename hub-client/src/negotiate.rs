@@ -9,7 +9,6 @@ use serde_json::Value;
 use crate::cookies::Cookies;
 use crate::dial::Dialer;
 use crate::error::ConnectError;
-
 use crate::request;
 use crate::token::Tokens;
 use crate::url::Url;
@@ -96,8 +95,8 @@ fn read(response: &Response<Bytes>) -> Result<NegotiateResponse, ConnectError> {
         return Err(ConnectError::Negotiation { status: Some(status.as_u16()), text });
     }
     let invalid = |why: &str| refused(format!("Invalid negotiation response received: {why}"));
-    let mut answer: Value = serde_json::from_slice(response.body()).map_err(|error| invalid(&error.to_string()))?;
-    let Some(members) = answer.as_object_mut() else { return Err(invalid("it is not a JSON object")) };
+    let answer: Value = serde_json::from_slice(response.body()).map_err(|error| invalid(&error.to_string()))?;
+    let Some(members) = answer.as_object() else { return Err(invalid("it is not a JSON object")) };
     if members.contains_key("ProtocolVersion") {
         // P-NEG-15
         return Err(refused(
@@ -105,11 +104,6 @@ fn read(response: &Response<Bytes>) -> Result<NegotiateResponse, ConnectError> {
              ASP.NET Core SignalR Server. See https://aka.ms/signalr-core-differences for details."
                 .to_owned(),
         ));
-    }
-    members.retain(|_, value| !value.is_null());
-    if let Some(Value::Array(transports)) = members.get_mut("availableTransports") {
-        // What a later version adds is passed over (P-NEG-18).
-        transports.retain(|transport| serde_json::from_value::<AvailableTransport>(transport.clone()).is_ok());
     }
     let answer: NegotiateResponse = serde_json::from_value(answer).map_err(|error| invalid(&error.to_string()))?;
     match answer.error {
@@ -164,14 +158,14 @@ mod tests {
     fn transports_that_are_unknown_are_passed_over() {
         // P-NEG-18, P-NEG-19
         let body = r#"{"availableTransports":[{"transport":"Pigeons","transferFormats":["Paper"]},
-            {"transport":"WebSockets","transferFormats":["Text"]}],"error":null}"#;
+            {"transport":"WebSockets","transferFormats":["Paper","Text"]}],"error":null}"#;
         let offered = read(&Response::new(Bytes::from_static(body.as_bytes()))).unwrap().available_transports;
         assert!(check_transports(&offered, Codec::Json).is_ok());
         let error = check_transports(&offered, Codec::MessagePack).unwrap_err().to_string();
         assert_eq!(
             error,
-            "Unable to connect to the server with any of the available transports. \
-             'WebSockets' does not support Binary."
+            "Unable to connect to the server with any of the available transports. 'Pigeons' is not supported by this \
+             client. 'WebSockets' does not support Binary."
         );
         let error = check_transports(&[], Codec::Json).unwrap_err().to_string();
         assert_eq!(error, "None of the transports supported by the client are supported by the server.");

@@ -46,7 +46,7 @@ pub type Policy = fn(&Caller<'_>) -> bool;
 pub struct Method<H: 'static> {
     /// The name on the wire.
     pub name: &'static str,
-    /// Whether callers get one answer or a stream.
+    /// Whether callers get nothing, one answer or a stream.
     pub kind: Kind,
     /// How many of the parameters are streams from the caller.
     pub uploads: usize,
@@ -66,7 +66,9 @@ pub type Started = Option<BoxFuture<Result<Payload, HubError>>>;
 /// What a method answers with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// One result, null for a notice.
+    /// Nothing. A hub answers null to those who wait for it (P-INV-12), a client that there is no result (P-CR-07).
+    Notice,
+    /// One result.
     Answer,
     /// Items, until the stream ends.
     Stream,

@@ -1,6 +1,7 @@
 //! What precedes a connection, over HTTP: which transports there are, and under which id (protocol.md section 15).
 
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::codec::TransferFormat;
 
@@ -8,6 +9,9 @@ use crate::codec::TransferFormat;
 pub const MAX_VERSION: i64 = 1;
 
 /// The answer to a negotiation: a connection, a redirect, or an error.
+///
+/// It is read as later versions and other servers may write it: null is as good as absent (P-DIV-02), and members,
+/// transports and transfer formats that are unknown are passed over (P-GEN-04, P-NEG-18).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NegotiateResponse {
@@ -27,7 +31,7 @@ pub struct NegotiateResponse {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection_token: Option<String>,
     /// In the order in which the server prefers them.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "known")]
     pub available_transports: Vec<AvailableTransport>,
     /// Why not (P-NEG-08).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -41,5 +45,23 @@ pub struct AvailableTransport {
     /// `WebSockets`, `ServerSentEvents` or `LongPolling`; clients skip what they do not know (P-NEG-18).
     pub transport: String,
     /// What it carries.
+    #[serde(default, deserialize_with = "known")]
     pub transfer_formats: Vec<TransferFormat>,
+}
+
+/// Reads those items of a list that are a `T`.
+fn known<'de, T: DeserializeOwned, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, bound = "T: DeserializeOwned")]
+    enum Item<T> {
+        Known(T),
+        Unknown(IgnoredAny),
+    }
+
+    let items = Option::<Vec<Item<T>>>::deserialize(deserializer)?.unwrap_or_default();
+    let known = items.into_iter().filter_map(|item| match item {
+        Item::Known(item) => Some(item),
+        Item::Unknown(_) => None,
+    });
+    Ok(known.collect())
 }

@@ -95,7 +95,7 @@ impl<H: Hub> Service for Dispatcher<H> {
             if streams == method.uploads { open_uploads(peer, streams) } else { Default::default() };
         let items: Option<Box<dyn ItemSink>> = match method.kind {
             Kind::Stream => Some(Box::new(StreamSink { peer: Arc::clone(peer), call: key })),
-            Kind::Answer => None,
+            Kind::Notice | Kind::Answer => None,
         };
         let mut refusal = None;
         let started = catch_unwind(AssertUnwindSafe(|| {
@@ -142,7 +142,7 @@ fn refuse<H>(peer: &Peer, method: &Method<H>, target: &str, wants: Wants, stream
                 "The client attempted to invoke the streaming '{target}' method with a non-streaming invocation."
             ));
         }
-        (Kind::Answer, Wants::Stream) => {
+        (Kind::Notice | Kind::Answer, Wants::Stream) => {
             return Some(format!(
                 "The client attempted to invoke the non-streaming '{target}' method with a streaming invocation."
             ));
@@ -159,14 +159,16 @@ fn refuse<H>(peer: &Peer, method: &Method<H>, target: &str, wants: Wants, stream
 pub(crate) fn outcome(hub: &HubState, connection: &ConnectionId, finished: Finished) -> Outcome {
     let Finished { target, kind, ended, .. } = finished;
     let head = || match kind {
-        Kind::Answer => unexpected(&target),
+        Kind::Notice | Kind::Answer => unexpected(&target),
         Kind::Stream => "An error occurred on the server while streaming results.".to_owned(),
     };
     match (ended, kind) {
-        (Ended::Returned(result), Kind::Answer) => Outcome::Value(result),
+        (Ended::Returned(result), Kind::Notice | Kind::Answer) => Outcome::Value(result),
         // A stream ends without a result, by itself or because its caller wants no more (P-STR-08, P-CAN-02).
         (Ended::Returned(_) | Ended::Cancelled, Kind::Stream) => Outcome::Void,
-        (Ended::Cancelled, Kind::Answer) => Outcome::Error("The invocation was canceled by the client.".to_owned()),
+        (Ended::Cancelled, Kind::Notice | Kind::Answer) => {
+            Outcome::Error("The invocation was canceled by the client.".to_owned())
+        }
         (Ended::Failed(error), _) => {
             events::method_failed(hub.name(), connection, &target, &error);
             Outcome::Error(error.wire_text(&head(), hub.options().enable_detailed_errors))

@@ -5,10 +5,14 @@ use crate::framing::Delimiter;
 use crate::handshake::{HandshakeError, HandshakeRequest, HandshakeResponse};
 use crate::message::Message;
 
+/// The largest response that a client accepts, in bytes with its separator: as much as servers accept by default
+/// (P-LIM-01). Responses are `{}`, or one error of a few words (P-HS-02); what comes behind them does not count.
+const RESPONSE_LIMIT: usize = 32 * 1024;
+
 impl Session {
     /// Whether the handshake is done.
     pub(super) fn handshake(&mut self) -> bool {
-        let limit = if self.role == Role::Server { self.options.receive_limit } else { usize::MAX };
+        let limit = if self.role == Role::Server { self.options.receive_limit } else { RESPONSE_LIMIT };
         let text = match self.incoming.next_frame(Delimiter::Separator, limit) {
             Ok(Some(text)) => text,
             Ok(None) => return false,

@@ -87,6 +87,8 @@ impl KeepAlive {
     }
 
     fn peer_deadline(&self, options: &SessionOptions) -> Option<Instant> {
-        (self.handshake.is_none() && self.peer_pings).then(|| self.last_received + options.peer_timeout)
+        // Where a client needs no pings, its server sends none either: there silence means nothing (P-PING-09).
+        let may_be_late = self.role == Role::Server || options.keep_alive.is_some();
+        (may_be_late && self.handshake.is_none() && self.peer_pings).then(|| self.last_received + options.peer_timeout)
     }
 }

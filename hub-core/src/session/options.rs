@@ -11,7 +11,7 @@ pub struct SessionOptions {
     pub receive_limit: usize,
     /// How often a ping is sent; `None` for transports that need none (P-LIM-03).
     pub keep_alive: Option<Duration>,
-    /// How long the peer may be silent (P-LIM-04, P-LIM-05).
+    /// How long the peer may be silent (P-LIM-04, P-LIM-05). A client without `keep_alive` does not mind (P-PING-09).
     pub peer_timeout: Duration,
     /// How long the handshake may take (P-LIM-02).
     pub handshake_timeout: Duration,

@@ -209,3 +209,28 @@ fn p_neg_06_to_09_the_members_in_their_order() {
     let more: NegotiateResponse = serde_json::from_str(r#"{"tokenLifetimeSeconds":5,"connectionId":"c"}"#).unwrap();
     assert_eq!(more.connection_id.as_deref(), Some("c"));
 }
+
+#[test]
+fn p_neg_18_p_div_02_answers_of_others_are_read_leniently() {
+    let of = |json: &str| serde_json::from_str::<NegotiateResponse>(json).unwrap();
+    let nulls = of(concat!(
+        r#"{"url":null,"accessToken":null,"negotiateVersion":null,"connectionId":null,"connectionToken":null,"#,
+        r#""availableTransports":null,"error":null,"useStatefulReconnect":null}"#
+    ));
+    assert_eq!(nulls, NegotiateResponse::default());
+    let answer = of(concat!(
+        r#"{"availableTransports":[{"transport":"WebTransport","transferFormats":["Paper","Binary",null,{"of":1}]},"#,
+        r#"null,{"name":"Pigeons"},7,{"transport":"WebSockets","transferFormats":null,"more":{}},"#,
+        r#"{"transport":"LongPolling"}]}"#
+    ));
+    let transports: Vec<_> =
+        answer.available_transports.iter().map(|known| (&*known.transport, &*known.transfer_formats)).collect();
+    assert_eq!(
+        transports,
+        [("WebTransport", &[TransferFormat::Binary][..]), ("WebSockets", &[]), ("LongPolling", &[])]
+    );
+    // What is no list, or no text, is still an error.
+    for bad in [r#"{"availableTransports":{}}"#, r#"{"connectionId":5}"#] {
+        assert!(serde_json::from_str::<NegotiateResponse>(bad).is_err(), "{bad}");
+    }
+}

@@ -161,7 +161,8 @@ impl Table<'_> {
         };
         let kind = match method.shape {
             Shape::Stream(_) => quote!(Stream),
-            Shape::Notice | Shape::Call { .. } => quote!(Answer),
+            Shape::Call { .. } => quote!(Answer),
+            Shape::Notice => quote!(Notice),
         };
         let uploads = method.uploads();
         let start = Start { private, contract: self.contract, shared: self.of == Macro::Callbacks }.expand(method);

@@ -113,7 +113,7 @@ fn arguments_are_read_before_the_hub_is_asked_for() {
 fn the_table_says_what_a_method_is() {
     let table = Counter::METHODS.iter().map(|method| (method.name, method.kind, method.uploads));
     let expected = [
-        ("Note", Kind::Answer, 0),
+        ("Note", Kind::Notice, 0),
         ("Add", Kind::Answer, 0),
         ("Clear", Kind::Answer, 0),
         ("Count", Kind::Stream, 0),

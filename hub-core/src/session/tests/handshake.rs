@@ -200,6 +200,24 @@ fn p_hs_19_no_ping_where_the_transport_needs_none() {
 }
 
 #[test]
+fn p_hs_02_a_response_without_end() {
+    let limit = 32 * 1024;
+    // A limit for messages is none for what the handshake says.
+    for receive_limit in [10, usize::MAX] {
+        let mut end = End::client(SessionOptions { receive_limit, ..SessionOptions::default() }, Codec::Json);
+        assert_eq!(end.take_text(&format!("{{}}{}", " ".repeat(limit - 3))), NOTHING);
+        assert_eq!(end.take_text("␞"), ["opened json"]);
+        let mut end = End::client(SessionOptions { receive_limit, ..SessionOptions::default() }, Codec::Json);
+        assert_eq!(end.take_text(&" ".repeat(limit)), NOTHING);
+        assert_eq!(end.take_text(" "), ["closed Protocol(TooLarge(32768))"]);
+    }
+    // What comes behind it does not count.
+    let mut end = End::client(SessionOptions::default(), Codec::Json);
+    let ping = r#"{"type":6}␞"#.repeat(limit / 10);
+    assert_eq!(end.take_text(&format!("{{}}␞{ping}")), ["opened json"]);
+}
+
+#[test]
 fn p_hs_05_messages_that_come_with_the_response() {
     let mut end = End::client(SessionOptions::default(), Codec::MessagePack);
     let bytes = [&b"{}\x1e"[..], &[2, 0x91, 6], &[10, 0x96, 1, 0x80, 0xc0, 0xa1, b'B', 0x91, 0xa1, b'x', 0x90]];

@@ -133,6 +133,18 @@ fn p_ping_09_10_a_client_leaves_a_silent_server() {
 }
 
 #[test]
+fn p_ping_09_a_client_without_pings_waits_for_ever() {
+    // As over long polling, whose servers send no pings (P-PING-02).
+    let mut end = End::client(SessionOptions { keep_alive: None, ..SessionOptions::default() }, Codec::Json);
+    assert!(end.session.poll_timeout().is_some(), "the handshake may not take for ever");
+    assert_eq!(end.take("{}\x1e"), ["opened json"]);
+    assert_eq!(end.take_text(PING), NOTHING);
+    assert_eq!(end.session.poll_timeout(), None);
+    end.wait(SECOND * 3600);
+    assert_eq!(end.outputs(), NOTHING);
+}
+
+#[test]
 fn p_ping_11_a_client_pings_after_its_own_silence() {
     let mut end = End::json_client(SessionOptions::default());
     for send in 0..4 {

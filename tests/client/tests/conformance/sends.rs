@@ -1,9 +1,22 @@
 //! What the hub calls on its clients.
 
 use client_tests::{ConformanceHubProxy, Sample};
+use hub_client::callbacks;
 use hub_core::CallError;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::support::{Client, Site};
+
+/// Takes the hub's question for a notice.
+struct Told(UnboundedSender<String>);
+
+#[callbacks]
+impl Told {
+    #[method]
+    async fn ask(&self, prompt: &str) {
+        let _ = self.0.send(prompt.to_owned());
+    }
+}
 
 /// Sends from `a`; then both are told a last thing, so that what was not sent is noticed.
 async fn reached(a: &mut Client, b: &mut Client, text: &str) -> (bool, bool) {
@@ -100,6 +113,12 @@ pub(crate) async fn questions_are_answered(site: &Site<'_>) {
     let general = "An unexpected error occurred invoking 'Ask' on the client.";
     assert_eq!(a.hub.ask_caller("fail quietly").await, failed(general));
     assert_eq!(a.hub.ask_caller("panic").await, failed(general));
+    // Where it is declared as a notice it has no result, not null.
+    let (told, mut heard) = unbounded_channel();
+    let told = site.builder("/hub").callbacks(Told(told)).connect().await.unwrap();
+    let asked = told.invoke::<String>("AskCaller", ("well",)).await;
+    assert_eq!(asked, failed("Client didn't provide a result."));
+    assert_eq!(heard.recv().await.as_deref(), Some("well"));
     // Both at once, each answered by the other.
     let (of_a, of_b) = (a.id(), b.id());
     let (one, other) = tokio::join!(a.hub.ask_client(&of_b, "1"), b.hub.ask_client(&of_a, "2"));
