@@ -20,6 +20,7 @@ use crate::handlers::{Handlers, NoticeInbox};
 use crate::lifecycle::Lifecycle;
 use crate::on::Handler;
 use crate::options::{Options, WhileReconnecting};
+use crate::proxy::Proxies;
 use crate::reconnect::Reconnect;
 use crate::state::Shared;
 use crate::token::Tokens;
@@ -30,6 +31,13 @@ use crate::{callbacks, on};
 /// How many notices may wait for their handlers before the client reads no more.
 const NOTICE_BUFFER: usize = 1024;
 
+/// Where proxies are named.
+enum ProxyOption {
+    Environment,
+    One(String),
+    None,
+}
+
 /// Collects how a connection is to be made; [`connect`](Self::connect) makes it. From [`Connection::builder`].
 ///
 /// What is wrong with an option is reported by [`connect`](Self::connect), before anything is dialled.
@@ -39,6 +47,7 @@ pub struct Builder {
     codec: Codec,
     headers: Vec<(String, String)>,
     roots: Vec<Vec<u8>>,
+    proxy: ProxyOption,
     tokens: Tokens,
     skip_negotiation: bool,
     reconnect: Reconnect,
@@ -53,6 +62,7 @@ impl Builder {
             codec: Codec::Json,
             headers: Vec::new(),
             roots: Vec::new(),
+            proxy: ProxyOption::Environment,
             tokens: Tokens::None,
             skip_negotiation: false,
             reconnect: Reconnect::never(),
@@ -106,6 +116,27 @@ impl Builder {
     #[cfg(feature = "tls")]
     pub fn root_certificate(mut self, der: impl Into<Vec<u8>>) -> Self {
         self.roots.push(der.into());
+        self
+    }
+
+    /// Goes through this proxy, whatever the environment says, `NO_PROXY` included: `http` or `https`, port 80 or 443
+    /// unless said otherwise, and with a user and a password if it asks for them: `http://user:password@proxy:3128`.
+    ///
+    /// Without this option the environment is asked as curl asks it: `HTTPS_PROXY` for `https` and `wss`, `HTTP_PROXY`
+    /// for `http` and `ws`, else `ALL_PROXY`; not for the domains, addresses and networks (`10.0.0.0/8`) in `NO_PROXY`,
+    /// `*` being all of them. Lower case goes before upper case. Of CGI programs, which have a `REQUEST_METHOD`,
+    /// `HTTP_PROXY` is not asked: there it comes from the request.
+    ///
+    /// Negotiations and WebSockets alike go through a tunnel (`CONNECT`), which a proxy may refuse for other ports than
+    /// 443: [`ConnectError::Proxy`].
+    pub fn proxy(mut self, address: impl Into<String>) -> Self {
+        self.proxy = ProxyOption::One(address.into());
+        self
+    }
+
+    /// Goes through no proxy, whatever the environment says.
+    pub fn no_proxy(mut self) -> Self {
+        self.proxy = ProxyOption::None;
         self
     }
 
@@ -190,7 +221,12 @@ impl Builder {
         self.options.check()?;
         let url = Url::parse(&self.url)?;
         let headers = headers(&self.headers)?;
-        let dialer = Dialer::new(&url, &self.roots)?;
+        let proxies = match self.proxy {
+            ProxyOption::Environment => Proxies::environment(),
+            ProxyOption::One(address) => Proxies::one(&address)?,
+            ProxyOption::None => Proxies::None,
+        };
+        let dialer = Dialer::new(&url, &self.roots, proxies)?;
         let options = Arc::new(self.options);
         let mut connector = Connector {
             dialer,

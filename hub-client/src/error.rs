@@ -15,6 +15,13 @@ pub enum ConnectError {
     Token(String),
     /// The server could not be reached, or its certificate is not trusted.
     Unreachable(String),
+    /// The proxy could not be reached, or did not connect to the server.
+    Proxy {
+        /// The status of its answer, if there was one.
+        status: Option<u16>,
+        /// What is wrong.
+        text: String,
+    },
     /// The negotiation failed: the server's own text (P-NEG-13), or what is wrong with its answer.
     Negotiation {
         /// The status of the answer, unless that was good (P-NEG-21).
@@ -50,6 +57,7 @@ impl fmt::Display for ConnectError {
             Self::Option(option) => option.fmt(f),
             Self::Token(why) => write!(f, "The access token could not be obtained: {why}"),
             Self::Unreachable(text)
+            | Self::Proxy { text, .. }
             | Self::Negotiation { text, .. }
             | Self::NoTransport(text)
             | Self::Upgrade { text, .. } => f.write_str(text),

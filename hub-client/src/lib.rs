@@ -89,7 +89,7 @@
 //! For those who read the code, in this order:
 //! 1. `builder.rs` collects options, which `options.rs` checks;
 //! 2. `attempt.rs` makes one attempt to connect: `negotiate.rs` over `request.rs`, then `transport/web_socket.rs`, both
-//!    on a socket from `dial.rs`, then the handshake;
+//!    on a socket from `dial.rs`, through the tunnel of a `proxy.rs` where there is one, then the handshake;
 //! 3. `connection.rs` is the handle. What it wants goes through `commands.rs` to
 //! 4. `driver.rs`, which runs a connected socket around [`hub_core::session::Session`], with the open calls in
 //!    `calls.rs` and the streams to the hub in `uploads.rs`;
@@ -113,6 +113,7 @@ mod lifecycle;
 mod negotiate;
 mod on;
 mod options;
+mod proxy;
 mod reconnect;
 mod request;
 mod state;

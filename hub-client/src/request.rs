@@ -10,14 +10,16 @@ use crate::dial::Dialer;
 use crate::error::ConnectError;
 use crate::url::Url;
 
+/// What this client calls itself.
+pub(crate) const AGENT: HeaderValue = HeaderValue::from_static(concat!("hub-client/", env!("CARGO_PKG_VERSION")));
+
 /// No negotiation is longer. A server that sends more is none of ours.
 const MAX_BODY: usize = 256 * 1024;
 
 /// The headers of every request, beside those of the application (P-NEG-22).
 pub(crate) fn headers(url: &Url, own: &HeaderMap, token: Option<&str>) -> Result<HeaderMap, ConnectError> {
     let mut headers = HeaderMap::new();
-    let agent = HeaderValue::from_static(concat!("hub-client/", env!("CARGO_PKG_VERSION")));
-    headers.insert(header::USER_AGENT, agent);
+    headers.insert(header::USER_AGENT, AGENT);
     headers.insert("x-requested-with", HeaderValue::from_static("XMLHttpRequest"));
     if let Some(token) = token {
         let mut bearer = HeaderValue::try_from(format!("Bearer {token}"))

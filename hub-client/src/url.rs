@@ -73,6 +73,11 @@ impl Url {
         (host, self.port.unwrap_or(if self.secure { 443 } else { 80 }))
     }
 
+    /// The host and the port, for others to dial.
+    pub(crate) fn host_and_port(&self) -> String {
+        format!("{}:{}", self.host, self.socket().1)
+    }
+
     /// The `Host` header.
     pub(crate) fn authority(&self) -> String {
         self.port.map_or_else(|| self.host.clone(), |port| format!("{}:{port}", self.host))

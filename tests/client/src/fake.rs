@@ -68,7 +68,7 @@ impl Fake {
 }
 
 /// The head of an HTTP request.
-async fn read_head(socket: &mut TcpStream) -> String {
+pub(crate) async fn read_head(socket: &mut TcpStream) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(socket.read_u8().await.expect("the request is whole"));

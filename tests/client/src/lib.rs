@@ -2,10 +2,12 @@
 
 mod contract;
 mod fake;
+mod proxy;
 mod server;
 
 pub use self::contract::{
     ConformanceClient, ConformanceClientProxy, ConformanceHub, ConformanceHubProxy, Identity, Sample,
 };
 pub use self::fake::{Fake, Socket};
+pub use self::proxy::Proxy;
 pub use self::server::{Server, deadline};

@@ -2,5 +2,6 @@
 
 mod lost;
 mod negotiation;
+mod proxies;
 mod reconnecting;
 mod wire;
