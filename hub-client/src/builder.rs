@@ -256,6 +256,7 @@ impl Builder {
             notices: Arc::clone(&notices),
             epoch: 0,
             server_timeout: options.server_timeout,
+            flushing: Vec::new(),
         };
         let lifecycle = Lifecycle {
             connector,

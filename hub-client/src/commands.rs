@@ -21,6 +21,8 @@ pub(crate) enum Command {
         key: CallKey,
         outcome: Outcome,
     },
+    /// Say when all that was asked before is written.
+    Flush(oneshot::Sender<()>),
     /// Close the connection.
     Stop,
 }

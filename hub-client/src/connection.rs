@@ -143,6 +143,19 @@ impl Connection {
         self.0.shared.closed().await
     }
 
+    /// Waits until every call that was handed over before is with the operating system. It says nothing of whether the
+    /// hub got it: only an answer does.
+    ///
+    /// # Errors
+    /// When the connection is lost before.
+    pub async fn flush(&self) -> Result<(), CallError> {
+        let (written, flushed) = oneshot::channel();
+        let sent = self.0.commands.send(Command::Flush(written));
+        let lost = || CallError::Closed("The connection ended before everything was sent.".to_owned());
+        sent.map_err(|_| lost())?;
+        flushed.await.map_err(|_| lost())
+    }
+
     /// Closes the connection, for all its handles: what was handed over before is sent, then a Close message
     /// (P-CLS-10).
     pub async fn stop(&self) {

@@ -11,6 +11,7 @@ use hub_core::message::Outcome;
 use hub_core::session::{Ending, IncomingCall, Output, Wants};
 use hub_core::{CallError, Codec};
 use tokio::sync::mpsc::{UnboundedReceiver, WeakUnboundedSender};
+use tokio::sync::oneshot;
 use tokio::time::Sleep;
 
 use crate::attempt::Link;
@@ -40,6 +41,8 @@ pub(crate) struct Driver {
     /// Which of the connections that follow each other this is.
     pub(crate) epoch: u64,
     pub(crate) server_timeout: Duration,
+    /// Those who wait until everything is written.
+    pub(crate) flushing: Vec<oneshot::Sender<()>>,
 }
 
 /// How it stands with one socket.
@@ -64,6 +67,7 @@ impl Driver {
     /// Nothing that was asked of the last connection is answered any more (P-CLS-12).
     pub(crate) fn fail(&mut self, cause: &Ended) {
         self.uploads.clear();
+        self.flushing.clear();
         self.calls.fail(&CallError::Closed(cause.to_string()));
     }
 }
@@ -222,6 +226,7 @@ impl Pump<'_> {
                     self.link.session.answer(key, outcome);
                 }
             }
+            Command::Flush(written) => self.driver.flushing.push(written),
             Command::Stop => {
                 // P-CLS-10
                 self.link.session.close(None, false);
@@ -269,6 +274,10 @@ impl Pump<'_> {
                 }
             }
             if session.output_len() == 0 {
+                for written in self.driver.flushing.drain(..) {
+                    // Whoever asked may have gone.
+                    let _ = written.send(());
+                }
                 return;
             }
         }

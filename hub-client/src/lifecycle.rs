@@ -129,7 +129,9 @@ async fn stopped(
     loop {
         match commands.recv().await {
             None | Some(Command::Stop) => return,
-            Some(call @ Command::Call(_)) if while_reconnecting == WhileReconnecting::Wait => waiting.push_back(call),
+            Some(later @ (Command::Call(_) | Command::Flush(_))) if while_reconnecting == WhileReconnecting::Wait => {
+                waiting.push_back(later);
+            }
             Some(Command::Forget(id)) => waiting.retain(|command| match command {
                 Command::Call(call) => call.invocation.id.as_ref() != Some(&id),
                 _ => true,

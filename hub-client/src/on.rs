@@ -10,7 +10,8 @@ use serde::de::DeserializeOwned;
 
 use crate::handlers::{Handlers, Run, Running};
 
-/// A closure of up to eight arguments, which are read from the call, that returns a future.
+/// A closure of up to eight arguments, which are read from the call, that returns a future; or one of [`Args`], which
+/// gets the call's as they came, however many they are.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot handle calls of a hub",
     label = "not a handler",
@@ -50,6 +51,19 @@ impl HandlerOutput for () {
 impl<T: Serialize + Send, E: Into<HubError> + Send> HandlerOutput for Result<T, E> {
     fn answer(self, codec: hub_core::Codec) -> Result<Option<hub_core::Payload>, HubError> {
         dispatch::answer(codec, &self.map_err(Into::into)?).map(Some)
+    }
+}
+
+impl<H, F> Handler<Args> for H
+where
+    H: Fn(Args) -> F + Send + Sync + 'static,
+    F: Future + Send + 'static,
+    F::Output: HandlerOutput,
+{
+    fn run(&self, arguments: &Args) -> Result<Running, ArgsError> {
+        let codec = arguments.codec();
+        let running = self(arguments.clone());
+        Ok(Box::pin(async move { running.await.answer(codec) }))
     }
 }
 

@@ -116,7 +116,8 @@ impl<T: Serialize + Send + 'static> Argument for Upload<T> {
     }
 }
 
-/// The arguments of a call: a tuple of up to 16, `()` for none.
+/// The arguments of a call: a tuple of up to 16, `()` for none, an [`ArgumentList`] where only the running program knows
+/// how many there are.
 pub trait Arguments: Send {
     /// How many of them are uploads.
     const UPLOADS: usize;
@@ -167,6 +168,39 @@ impl Arguments for () {
 
     fn into_uploads(self) -> Vec<OutgoingUpload> {
         Vec::new()
+    }
+}
+
+/// Arguments of a call whose number is known only at run time: one for each value.
+///
+/// A bare `Vec` is no list of arguments, so that nobody who means one argument sends several.
+///
+/// ```
+/// use hub_core::{ArgumentList, Arguments, Codec};
+///
+/// let arguments: ArgumentList<u32> = (1..4).collect();
+/// assert_eq!(&arguments.encode(Codec::Json).unwrap().bytes()[..], b"[1,2,3]");
+/// let one = (vec![1, 2, 3],);
+/// assert_eq!(&one.encode(Codec::Json).unwrap().bytes()[..], b"[[1,2,3]]");
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ArgumentList<T>(pub Vec<T>);
+
+impl<T: Serialize + Send> Arguments for ArgumentList<T> {
+    const UPLOADS: usize = 0;
+
+    fn encode(&self, codec: Codec) -> Result<Payload, EncodeError> {
+        codec.encode_value(&self.0)
+    }
+
+    fn into_uploads(self) -> Vec<OutgoingUpload> {
+        Vec::new()
+    }
+}
+
+impl<T> FromIterator<T> for ArgumentList<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(values: I) -> Self {
+        Self(values.into_iter().collect())
     }
 }
 

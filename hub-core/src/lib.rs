@@ -71,8 +71,8 @@ pub use self::args::{Args, ArgsError, Lend};
 pub use self::caller::{Caller, Identity};
 pub use self::codec::{Binary, Codec, MAX_DEPTH, Payload, TransferFormat};
 pub use self::contract::{
-    Answers, Argument, Arguments, IncomingUpload, Items, OutgoingUpload, Payloads, Proxy, Remote, Streams, Unbound,
-    Untyped, Upload,
+    Answers, Argument, ArgumentList, Arguments, IncomingUpload, Items, OutgoingUpload, Payloads, Proxy, Remote,
+    Streams, Unbound, Untyped, Upload,
 };
 pub use self::dispatch::{Callbacks, Dispatch};
 pub use self::error::{CallError, EncodeError, HubError, ProtocolError, Result, short_type_name, with_detail};

@@ -1,7 +1,7 @@
 //! The untyped door: calls by name, handlers by name.
 
 use futures_util::{StreamExt, TryStreamExt};
-use hub_core::{CallError, HubError, Items};
+use hub_core::{Args, ArgumentList, CallError, HubError, Items};
 use tokio::sync::mpsc::unbounded_channel;
 
 use crate::support::Site;
@@ -14,6 +14,11 @@ pub(crate) async fn by_name(site: &Site<'_>) {
     let words: Items<String> = connection.stream("Words", ("a b",));
     assert_eq!(words.try_collect::<Vec<_>>().await.unwrap(), ["a", "b"]);
     connection.invoke::<()>("Nothing", ()).await.unwrap();
+    // As many arguments as turn out to be there.
+    assert_eq!(connection.invoke("Add", ArgumentList(vec![20, 23])).await, Ok(43));
+    assert_eq!(connection.invoke("Nothing", ArgumentList::<u8>::default()).await, Ok(()));
+    let refused = connection.invoke::<i32>("Add", ArgumentList(vec![1, 2, 3])).await.unwrap_err();
+    assert!(matches!(&refused, CallError::Remote(text) if text.contains("'Add'")), "{refused:?}");
     connection.stop().await;
     let refused = CallError::Refused("The 'Add' method cannot be called if the connection is not active".to_owned());
     assert_eq!(connection.invoke::<i32>("Add", (1, 2)).await, Err(refused.clone()));
@@ -84,6 +89,13 @@ pub(crate) async fn answers_of_handlers(site: &Site<'_>) {
     let misfit = connection.on("Ask", |_: u32| async { Ok::<_, HubError>("never") });
     assert_eq!(ask().await, "Client failed to parse argument(s).");
     drop(misfit);
+    // Whatever the arguments are.
+    let any = connection.on("Ask", |arguments: Args| async move {
+        let texts: Vec<String> = arguments.payload().read()?;
+        Ok::<_, HubError>(format!("{texts:?}"))
+    });
+    assert_eq!(ask().await, r#"["x"]"#);
+    drop(any);
     // P-CR-09: the handler calls the hub that waits for it.
     let caller = connection.clone();
     let nested = connection.on("Ask", move |prompt: String| {

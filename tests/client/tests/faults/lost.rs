@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use client_tests::{Fake, Server, deadline};
-use futures_util::{SinkExt, StreamExt, future::join};
+use futures_util::{FutureExt, SinkExt, StreamExt, future::join};
 use hub_client::{Connection, Ended, State};
 use hub_core::CallError;
 use tokio_tungstenite::tungstenite::Message;
@@ -30,6 +30,48 @@ async fn calls_and_streams_fail_with_the_cause() {
     assert_eq!(called, Err(CallError::Closed(why.clone())));
     assert_eq!(items.next().await, Some(Err(CallError::Closed(why))));
     assert_eq!(items.next().await, None);
+}
+
+#[tokio::test]
+async fn flush_waits_for_the_socket_and_fails_with_it() {
+    let fake = Fake::new().await;
+    let builder = Connection::builder(fake.at("/hub")).skip_negotiation().send_buffer(64 << 20);
+    let (connection, mut socket) = join(builder.connect(), fake.open()).await;
+    let connection = connection.unwrap();
+    deadline("nothing to be written", connection.flush()).await.unwrap();
+
+    // More than the system takes while nobody reads.
+    let text = "x".repeat(8 << 20);
+    let say = async || {
+        for _ in 0..4 {
+            connection.send("Say", (&text,)).await.unwrap();
+        }
+    };
+    say().await;
+    let mut flushed = Box::pin(connection.flush());
+    let reading = async {
+        // However often the driver has its turn.
+        for _ in 0..100 {
+            assert_eq!((&mut flushed).now_or_never(), None);
+            tokio::task::yield_now().await;
+        }
+        for _ in 0..4 {
+            assert!(socket.receive().await.contains(&text));
+        }
+    };
+    deadline("the text", reading).await;
+    deadline("the end of the flush", flushed).await.unwrap();
+
+    say().await;
+    let lost = async {
+        tokio::task::yield_now().await;
+        socket.cut();
+    };
+    let (flushed, ()) = deadline("the loss", join(connection.flush(), lost)).await;
+    let cause = "The connection ended before everything was sent.".to_owned();
+    assert_eq!(flushed, Err(CallError::Closed(cause.clone())));
+    connection.closed().await;
+    assert_eq!(connection.flush().await, Err(CallError::Closed(cause)));
 }
 
 #[tokio::test]
