@@ -78,11 +78,17 @@
 //! stream, or its handlers do not keep up, the client reads no more from the socket, unless somebody waits for
 //! something else that must come through it; see [`Builder::stream_buffer`].
 //!
+//! # Proxies
+//!
+//! Connections go through the HTTP proxies that `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` name, as those
+//! of curl do; [`Builder::proxy`] and [`Builder::no_proxy`] say otherwise.
+//!
 //! # Features
 //!
 //! | feature | default | what |
 //! | --- | --- | --- |
 //! | `tls` | yes | `https` and `wss`, by rustls with the system's certificates |
+//! | `cli` | no | the program `hubcall`, which calls and listens to any SignalR hub from a shell |
 //!
 //! # Layout
 //!
@@ -95,6 +101,8 @@
 //!    `calls.rs` and the streams to the hub in `uploads.rs`;
 //! 5. `lifecycle.rs` runs the driver, reconnects by the delays of `reconnect.rs`, and tells `state.rs`;
 //! 6. what the hub calls goes through an `inbox.rs` to `handlers.rs`: those of `callbacks.rs` and those of `on.rs`.
+//!
+//! `bin/hubcall` is a program of its own on top of it; its `main.rs` says where to begin.
 
 mod attempt;
 mod builder;

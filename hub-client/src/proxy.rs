@@ -91,6 +91,10 @@ impl Environment {
 
     fn of(&self, url: &Url) -> Result<Option<Proxy>, InvalidOption> {
         let Some((name, value)) = (if url.secure { &self.https } else { &self.http }) else { return Ok(None) };
+        // The matcher takes this for the name of all domains, but of no address.
+        if self.no.split(',').any(|entry| entry.trim() == "*") {
+            return Ok(None);
+        }
         // A destination that cannot be matched cannot be dialled either.
         let Ok(destination) = url.with_scheme("http").parse::<Uri>() else { return Ok(None) };
         let any = Matcher::builder().all("http://any").no(&*self.no).build();
@@ -227,6 +231,8 @@ mod tests {
             (no, "http://[::1]/", true),
             (no, "http://[::2]/", false),
             ("*", "http://anything/", true),
+            ("a, *", "http://10.0.0.1/", true),
+            ("*", "http://[::1]/", true),
             ("", "http://localhost/", false),
         ] {
             let went = through(&[("ALL_PROXY", "a"), ("NO_PROXY", list)], url).unwrap();
