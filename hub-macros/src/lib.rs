@@ -198,7 +198,8 @@ pub fn hub(options: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// # Generated
 ///
-/// The impl as it stands, and an impl of `Callbacks` that lists its methods. All calls share one value.
+/// The impl as it stands, and an impl of `Callbacks` that lists its methods. All calls share one value. A hub that waits
+/// for the answer of a notice gets the error that there is none.
 ///
 /// # Options
 ///

@@ -22,7 +22,8 @@ Usage:
                                                 as {\"target\":\"..\",\"arguments\":[..]}
 
 Each argument is a JSON value, so a text needs quotes: hubcall call http://localhost:5000/chat Say '\"lobby\"' 3
-Results, items and messages are printed as JSON, one a line.
+Results, items and messages are printed as JSON, one a line. A question of the hub is printed like any message, and is
+answered with the error that there is no result.
 
 Options:
       --count N            listen: end after N messages
