@@ -256,12 +256,15 @@ fn first_difference(wanted: &[Delivery], heard: &[Delivery]) -> Option<String> {
     let at = (0..wanted.len().max(heard.len())).find(|at| wanted.get(*at) != heard.get(*at))?;
     Some(match (wanted.get(at), heard.get(at)) {
         (_, Some(came)) if heard[..at].contains(came) => format!("was given {} twice", brief(came)),
-        (_, Some(came)) if !wanted.contains(came) => format!("was given {}, which nobody sent it", brief(came)),
+        (None, Some(came)) => format!("was given {}, which was not for it", brief(came)),
+        (Some(due), Some(came)) if !wanted.contains(came) => {
+            format!("was given {} where {} was due", brief(came), brief(due))
+        }
         (Some(wanted), Some(came)) if heard.contains(wanted) => {
             format!("was given {} before {}: out of order", brief(came), brief(wanted))
         }
         (Some(wanted), _) => format!("was not given {}", brief(wanted)),
-        (None, _) => return None,
+        (None, None) => return None,
     })
 }
 
@@ -272,12 +275,19 @@ pub(super) fn named(topic: &Topic) -> String {
 
 /// A delivery, short enough to read.
 pub(super) fn brief(delivery: &Delivery) -> String {
-    match delivery {
-        Delivery::Notice { message: Framed { json: Some(text), messagepack: None }, except } if except.is_empty() => {
-            shortened(format!("{:?}", String::from_utf8_lossy(text)))
-        }
-        other => shortened(format!("{other:?}")),
+    if let Delivery::Notice { message: Framed { json: Some(bytes), messagepack: None }, except } = delivery
+        && except.is_empty()
+        && let Ok(text) = std::str::from_utf8(bytes)
+    {
+        return shortened(format!("{text:?}"));
     }
+    shortened(format!("{delivery:?}"))
+}
+
+/// A secret, short enough to read.
+pub(super) fn named_secret(secret: &[u8; 32]) -> String {
+    let [a, b, c, ..] = secret;
+    format!("{a:02x}{b:02x}{c:02x}..")
 }
 
 fn shortened(text: String) -> String {

@@ -46,7 +46,7 @@
 //! [`run`] checks every rule and names those that are broken:
 //!
 //! ```text
-//! 2 of 26 rules are broken:
+//! 2 of 27 rules are broken:
 //! - subscriptions_are_counted: node 2 was not given "one", on Group("g")
 //! - what_a_sender_publishes_to_a_topic_arrives_once_and_in_order: node 4 was given "node 1: 17" before
 //!   "node 1: 16": out of order, on All
@@ -69,6 +69,7 @@ mod faults;
 mod recorder;
 pub mod rules;
 mod waiting;
+mod watch;
 
 use std::fmt;
 use std::future::Future;
@@ -76,6 +77,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::faults::{Link, Lossy, Switched};
+use self::watch::Watch;
 use crate::backplane::Backplane;
 
 /// What the suite runs on: any number of processes on one medium, such as a Redis server.
@@ -195,14 +197,22 @@ pub async fn run<C: Cluster>(cluster: &C) -> Result<Report, Report> {
 macro_rules! suite {
     (first $first:ident; always $($rule:ident)*; with cuts $($cut:ident)*;) => {
         async fn check_all<C: Cluster>(cluster: &C, report: &mut Report) {
+            let watch = Watch::begin();
+            watch.checks(stringify!($first));
             report.add(stringify!($first), rules::$first(cluster).await);
             if !report.broken.is_empty() {
                 report.left_out.extend([$(stringify!($rule),)* $(stringify!($cut),)*]);
                 return;
             }
-            $(report.add(stringify!($rule), rules::$rule(cluster).await);)*
+            $(
+                watch.checks(stringify!($rule));
+                report.add(stringify!($rule), rules::$rule(cluster).await);
+            )*
             if C::CAN_CUT {
-                $(report.add(stringify!($cut), rules::$cut(cluster).await);)*
+                $(
+                    watch.checks(stringify!($cut));
+                    report.add(stringify!($cut), rules::$cut(cluster).await);
+                )*
             } else {
                 report.left_out.extend([$(stringify!($cut)),*]);
             }
@@ -229,6 +239,7 @@ suite! {
         a_dropped_attachment_hears_nothing_and_counts_nowhere
         an_inbox_may_subscribe_while_it_is_given_a_delivery
         what_a_sender_publishes_to_a_topic_arrives_once_and_in_order
+        what_was_published_arrives_though_its_sender_is_gone
         every_kind_of_delivery_arrives_as_it_was_sent
         messages_arrive_whole_whatever_their_size
         hubs_of_different_names_do_not_mix

@@ -5,6 +5,7 @@ use std::future::Future;
 use super::secret::agree;
 use crate::backplane::{Delivery, Topic};
 use crate::conformance::bench::{Bench, Node, brief, note};
+use crate::conformance::recorder::Kept;
 use crate::conformance::waiting::before;
 use crate::conformance::{Broken, Cluster, broken};
 
@@ -27,12 +28,16 @@ pub async fn nobody_waits_for_a_broken_link<C: Cluster>(cluster: &C) -> Result<(
         let topic = Topic::Group("g".into());
         receiver.subscribe(&topic).await?;
         cluster.cut().await;
-        for number in 0..50 {
-            // Whether it fails or is kept is the backplane's choice.
-            let _ = sender.try_publish(&topic, &note(number.to_string())).await?;
-            receiver.subscribe(&Topic::Group(format!("g{number}").into())).await?;
-            receiver.unsubscribe(&Topic::Group(format!("g{number}").into()));
-        }
+        let many = async {
+            for number in 0..50 {
+                // Whether it fails or is kept is the backplane's choice.
+                let _ = sender.try_publish(&topic, &note(number.to_string())).await?;
+                receiver.subscribe(&Topic::Group(format!("g{number}").into())).await?;
+                receiver.unsubscribe(&Topic::Group(format!("g{number}").into()));
+            }
+            Ok(())
+        };
+        bench.within("50 publications and subscriptions over a link that was down did not return", many).await??;
         let counted = sender.try_publish_counted(&topic, &note("counted")).await?;
         sender.attachment.propose_secret([1; 32]);
         // A node may begin and end meanwhile.
@@ -99,10 +104,11 @@ pub async fn order_holds_across_a_cut_and_nothing_comes_twice<C: Cluster>(cluste
             cluster.restore().await;
             // The first that arrives shows that the link is back.
             let back = async {
+                let mut since = Vec::new();
                 loop {
-                    let number = numbers.publish(&sender, &topic).await?;
-                    let heard = receiver.inbox.until(|kept| kept.heard.iter().any(|(_, d)| *d == number).then_some(()));
-                    if before(bench.pause(), heard).await.is_some() {
+                    since.push(numbers.publish(&sender, &topic).await?);
+                    let heard = |kept: &Kept| kept.heard.iter().any(|(_, came)| since.contains(came)).then_some(());
+                    if before(bench.pause(), receiver.inbox.until(heard)).await.is_some() {
                         return Ok(());
                     }
                 }

@@ -52,6 +52,25 @@ pub async fn what_a_sender_publishes_to_a_topic_arrives_once_and_in_order<C: Clu
     Ok(())
 }
 
+/// What was published before its sender went, and was not refused, arrives: a process may publish and end.
+pub async fn what_was_published_arrives_though_its_sender_is_gone<C: Cluster>(cluster: &C) -> Result<(), Broken> {
+    let bench = Bench::new(cluster);
+    let [stayer, receiver] = bench.nodes().await?;
+    let topic = Topic::Group("g".into());
+    receiver.subscribe(&topic).await?;
+    for _ in 0..5 {
+        let sender = bench.node().await?;
+        sender.greet(&receiver).await?;
+        let sent: Vec<_> = (0..20).map(|number| (topic.clone(), numbered(&sender, number))).collect();
+        for (topic, delivery) in &sent {
+            sender.publish(topic, delivery).await?;
+        }
+        drop(sender);
+        receiver.expect(&stayer, &sent).await?;
+    }
+    Ok(())
+}
+
 fn numbered<C>(sender: &Node<'_, C>, number: usize) -> Delivery {
     note(format!("{sender}: {number}"))
 }

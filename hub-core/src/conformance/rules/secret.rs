@@ -1,7 +1,7 @@
 //! The secret that the nodes of a hub have in common.
 
 use crate::backplane::Topic;
-use crate::conformance::bench::{Bench, Node};
+use crate::conformance::bench::{Bench, Node, named_secret};
 use crate::conformance::{Broken, Cluster, broken};
 
 /// The first secret proposed becomes that of every node, also of one that comes later.
@@ -17,7 +17,10 @@ pub async fn the_first_secret_proposed_becomes_that_of_all_nodes<C: Cluster>(clu
     for node in [&first, &second, &late] {
         first.greet(&second).await?;
         if let Some(other) = node.inbox.kept().secrets.iter().find(|told| **told != secret) {
-            return Err(broken(format!("{node} was told the secret {other:?}, which is not the first proposed")));
+            return Err(broken(format!(
+                "{node} was told the secret {}, which was not the first proposed",
+                named_secret(other)
+            )));
         }
     }
     Ok(())
@@ -57,7 +60,7 @@ async fn is_told<C: Cluster>(
     if told == wanted {
         return Ok(());
     }
-    Err(broken(format!("{node} was told the secret {told:?}, not {wanted:?}")))
+    Err(broken(format!("{node} was told the secret {}, not {}", named_secret(&told), named_secret(&wanted))))
 }
 
 /// Waits until all were told the same secret last, and gives it.

@@ -160,7 +160,10 @@ pub async fn what_is_for_a_connection_goes_to_its_node_or_to_its_own_topic<C: Cl
         let listened: Result<usize, Unreachable> = bench.within("publish_to_connection did not return", sent).await?;
         match listened {
             Ok(listened) if listened == wanted => Ok(direct),
-            other => Err(broken(format!("{other:?} nodes listened to connection {connection}, not {wanted}"))),
+            Ok(listened) => {
+                Err(broken(format!("{listened} nodes were counted for connection {connection}, {wanted} listen")))
+            }
+            Err(error) => Err(broken(format!("{sender} could not publish to connection {connection}: {error}"))),
         }
     };
     let (of_maker, of_sender, of_nobody) = (made_by(&maker), made_by(&sender), ConnectionId::from("short"));
