@@ -86,7 +86,7 @@ pub enum Link {
     /// Nothing is said to be wrong, and the nodes hear nothing. What they publish goes out, and whoever listens is
     /// counted: through the same `Switched`, nobody hears it.
     Silent,
-    /// The nodes hear nothing, and publishing fails with [`Unreachable`].
+    /// The nodes hear nothing, and publishing fails with [`Unreachable`]. Subscriptions hold when it is up again.
     Down,
 }
 
@@ -189,7 +189,12 @@ impl Attachment for SwitchedAttachment {
     }
 
     fn subscribe(&self, topic: &Topic) -> Subscribed {
-        self.attachment.subscribe(topic)
+        let subscribed = self.attachment.subscribe(topic);
+        if self.reachable().is_err() {
+            // It holds when the link is back, and nobody waits for that.
+            return Box::pin(std::future::ready(()));
+        }
+        subscribed
     }
 
     fn unsubscribe(&self, topic: &Topic) {
