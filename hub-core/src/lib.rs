@@ -44,6 +44,12 @@
 //! - [`Outgoing`]: a message to many;
 //! - [`backplane`]: how several nodes serve one hub.
 //!
+//! # Features
+//!
+//! None is on by default.
+//! - `conformance`: the module `conformance`, with the suite that every [backplane] passes, and backplanes that lose
+//!   deliveries or fall silent on demand. For tests.
+//!
 //! Rules are cited by number (`P-INV-05`) from the project's wire checklist.
 
 #[doc(hidden)]
@@ -53,6 +59,8 @@ mod args;
 pub mod backplane;
 mod caller;
 mod codec;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod contract;
 pub mod dispatch;
 mod error;

@@ -17,8 +17,8 @@
 //!
 //! # What a backplane guarantees
 //!
-//! Every implementation keeps these, and passes the suite in `hub_core::conformance` (feature
-//! `conformance`):
+//! Every implementation keeps these, and passes the suite in `hub_core::conformance` (feature `conformance`), whose docs
+//! show how to run it:
 //!
 //! 1. **Order.** What one node publishes to one topic, in the order of the calls, is delivered in that order to each
 //!    node, across a lost and regained link too. There is no order between topics or between senders.
@@ -53,9 +53,10 @@ use crate::message::ConnectionId;
 
 /// A way between nodes. See the [module](self) for what it guarantees.
 pub trait Backplane: fmt::Debug + Send + Sync {
-    /// Attaches a node: the hub of this name in this process. It is subscribed to nothing at first.
+    /// Attaches a node: the hub of this name in this process. It is subscribed to nothing at first. Two hubs of one name
+    /// on one backplane are two nodes.
     ///
-    /// What it subscribes to is given to `inbox`, until the attachment is dropped.
+    /// What it subscribes to is given to `inbox`, until the attachment is dropped: the inbox is let go then.
     fn attach(&self, hub: &str, inbox: Arc<dyn Inbox>) -> Arc<dyn Attachment>;
 }
 
@@ -83,7 +84,7 @@ pub trait Attachment: fmt::Debug + Send + Sync {
     fn propose_secret(&self, secret: [u8; 32]);
 
     /// Hands a delivery over for all other nodes that subscribe to the topic. It is done when the delivery has its place
-    /// in the order, not when it has arrived.
+    /// in the order, not when it has arrived. It arrives though the attachment be dropped then.
     ///
     /// # Errors
     /// When the link is down and the delivery cannot be kept, or too many wait already. Nothing is sent then.

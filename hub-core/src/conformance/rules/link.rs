@@ -1,0 +1,206 @@
+//! What holds while the link is down, and after. Checked where [`Cluster::CAN_CUT`].
+
+use std::future::Future;
+
+use super::secret::agree;
+use crate::backplane::{Delivery, Topic};
+use crate::conformance::bench::{Bench, Node, brief, note};
+use crate::conformance::recorder::Kept;
+use crate::conformance::waiting::before;
+use crate::conformance::{Broken, Cluster, broken};
+
+/// Runs a rule, after which the link is up again, however it went.
+async fn with_cuts<C: Cluster>(cluster: &C, rule: impl Future<Output = Result<(), Broken>>) -> Result<(), Broken> {
+    if !C::CAN_CUT {
+        return Err(broken("not checked: this cluster cannot be cut"));
+    }
+    let result = rule.await;
+    cluster.restore().await;
+    result
+}
+
+/// No call waits for a link that is down, and what is done meanwhile holds afterwards (guarantee 5).
+pub async fn nobody_waits_for_a_broken_link<C: Cluster>(cluster: &C) -> Result<(), Broken> {
+    let bench = Bench::new(cluster);
+    let rule = async {
+        let [sender, receiver] = bench.nodes().await?;
+        let another = bench.backplane().await?;
+        let topic = Topic::Group("g".into());
+        receiver.subscribe(&topic).await?;
+        cluster.cut().await;
+        let many = async {
+            for number in 0..50 {
+                // Whether it fails or is kept is the backplane's choice.
+                let _ = sender.try_publish(&topic, &note(number.to_string())).await?;
+                receiver.subscribe(&Topic::Group(format!("g{number}").into())).await?;
+                receiver.unsubscribe(&Topic::Group(format!("g{number}").into()));
+            }
+            Ok(())
+        };
+        bench.within("50 publications and subscriptions over a link that was down did not return", many).await??;
+        let counted = sender.try_publish_counted(&topic, &note("counted")).await?;
+        sender.attachment.propose_secret([1; 32]);
+        // A node may begin and end meanwhile.
+        let passing = bench.attach(&*another, &bench.hub);
+        passing.subscribe(&topic).await?;
+        drop(passing);
+        cluster.restore().await;
+        bench.meet(&[sender, receiver]).await?;
+        match counted {
+            Ok(counted) if counted > 0 => {
+                Err(broken(format!("publish_counted counted {counted} nodes over a link that was down")))
+            }
+            _ => Ok(()),
+        }
+    };
+    with_cuts(cluster, rule).await
+}
+
+/// After a cut, nodes subscribe to what they did before, less and more what they changed meanwhile (guarantee 3).
+pub async fn subscriptions_come_back_with_the_link<C: Cluster>(cluster: &C) -> Result<(), Broken> {
+    let bench = Bench::new(cluster);
+    let rule = async {
+        let [sender, receiver] = bench.nodes().await?;
+        let [before, counted, during, ended, taken_back] =
+            ["before", "counted", "during", "ended", "taken back"].map(|name| Topic::Group(name.into()));
+        for topic in [&before, &counted, &counted, &ended] {
+            receiver.subscribe(topic).await?;
+        }
+        cluster.cut().await;
+        receiver.unsubscribe(&ended);
+        receiver.unsubscribe(&counted);
+        receiver.subscribe(&during).await?;
+        receiver.subscribe(&taken_back).await?;
+        receiver.unsubscribe(&taken_back);
+        cluster.restore().await;
+        for (topic, count) in [(&before, 1), (&counted, 1), (&during, 1), (&ended, 0), (&taken_back, 0)] {
+            sender.until_counted(topic, count).await?;
+        }
+        let all = [before, counted, during, ended, taken_back].map(|topic| (topic, note("back again")));
+        for (topic, delivery) in &all {
+            sender.publish(topic, delivery).await?;
+        }
+        receiver.expect(&sender, &all[..3]).await
+    };
+    with_cuts(cluster, rule).await
+}
+
+/// Through two cuts, what arrives is in order, comes once, and was not refused; and nothing is lost while the link is
+/// up (guarantees 1 and 2).
+pub async fn order_holds_across_a_cut_and_nothing_comes_twice<C: Cluster>(cluster: &C) -> Result<(), Broken> {
+    let bench = Bench::new(cluster);
+    let rule = async {
+        let [sender, receiver] = bench.nodes().await?;
+        let topic = Topic::Group("g".into());
+        receiver.subscribe(&topic).await?;
+        let mut numbers = Numbers { next: 0, sent: Vec::new(), due: Vec::new() };
+        for _ in 0..2 {
+            numbers.publish_all(&sender, &topic).await?;
+            numbers.until_heard(&bench, &receiver).await?;
+            cluster.cut().await;
+            for _ in 0..100 {
+                numbers.publish(&sender, &topic).await?;
+            }
+            cluster.restore().await;
+            // The first that arrives shows that the link is back.
+            let back = async {
+                let mut since = Vec::new();
+                loop {
+                    since.push(numbers.publish(&sender, &topic).await?);
+                    let heard = |kept: &Kept| kept.heard.iter().any(|(_, came)| since.contains(came)).then_some(());
+                    if before(bench.pause(), receiver.inbox.until(heard)).await.is_some() {
+                        return Ok(());
+                    }
+                }
+            };
+            bench.within(format_args!("{receiver} did not hear {sender} again"), back).await??;
+        }
+        numbers.publish_all(&sender, &topic).await?;
+        numbers.until_heard(&bench, &receiver).await?;
+        sender.greet(&receiver).await?;
+        let heard: Vec<Delivery> = receiver.heard(0).await.into_iter().map(|(_, delivery)| delivery).collect();
+        numbers.check(&heard).map_err(|why| broken(format!("{receiver} {why}")))
+    };
+    with_cuts(cluster, rule).await
+}
+
+/// All nodes have one secret in common again after a cut, also one that came while the link was down.
+pub async fn all_nodes_have_one_secret_again_after_a_cut<C: Cluster>(cluster: &C) -> Result<(), Broken> {
+    let bench = Bench::new(cluster);
+    let rule = async {
+        let [first, second] = bench.nodes().await?;
+        first.attachment.propose_secret([1; 32]);
+        second.attachment.propose_secret([2; 32]);
+        agree(&bench, &[&first, &second]).await?;
+        let another = bench.backplane().await?;
+        cluster.cut().await;
+        let late = bench.attach(&*another, &bench.hub);
+        late.attachment.propose_secret([3; 32]);
+        cluster.restore().await;
+        late.subscribe(&Topic::Node(late.id())).await?;
+        let nodes = [first, second, late];
+        bench.meet(&nodes).await?;
+        agree(&bench, &nodes.each_ref()).await.map(drop)
+    };
+    with_cuts(cluster, rule).await
+}
+
+/// Numbered notices, and what became of them.
+struct Numbers {
+    next: usize,
+    /// Those that were not refused, in order.
+    sent: Vec<Delivery>,
+    /// Those that must arrive.
+    due: Vec<Delivery>,
+}
+
+impl Numbers {
+    async fn publish<C: Cluster>(&mut self, sender: &Node<'_, C>, topic: &Topic) -> Result<Delivery, Broken> {
+        let delivery = note(self.next.to_string());
+        self.next += 1;
+        if sender.try_publish(topic, &delivery).await?.is_ok() {
+            self.sent.push(delivery.clone());
+        }
+        Ok(delivery)
+    }
+
+    /// Publishes some, none of which may be lost.
+    async fn publish_all<C: Cluster>(&mut self, sender: &Node<'_, C>, topic: &Topic) -> Result<(), Broken> {
+        for _ in 0..100 {
+            let delivery = note(self.next.to_string());
+            self.next += 1;
+            sender.publish(topic, &delivery).await?;
+            self.sent.push(delivery.clone());
+            self.due.push(delivery);
+        }
+        Ok(())
+    }
+
+    /// Waits for the last that must arrive.
+    async fn until_heard<C: Cluster>(&self, bench: &Bench<'_, C>, receiver: &Node<'_, C>) -> Result<(), Broken> {
+        let Some(last) = self.due.last() else { return Ok(()) };
+        let heard = receiver.inbox.until(|kept| kept.heard.iter().any(|(_, d)| d == last).then_some(()));
+        let what = format_args!("{receiver} was not given {}, though the link was up,", brief(last));
+        bench.within(what, heard).await
+    }
+
+    fn check(&self, heard: &[Delivery]) -> Result<(), String> {
+        let mut next = 0;
+        for (at, came) in heard.iter().enumerate() {
+            let Some(place) = self.sent.iter().position(|sent| sent == came) else {
+                return Err(format!("was given {}, whose publication was refused", brief(came)));
+            };
+            if heard[..at].contains(came) {
+                return Err(format!("was given {} twice", brief(came)));
+            }
+            if place < next {
+                return Err(format!("was given {} out of order", brief(came)));
+            }
+            next = place + 1;
+        }
+        match self.due.iter().find(|due| !heard.contains(due)) {
+            Some(lost) => Err(format!("was not given {}, though the link was up", brief(lost))),
+            None => Ok(()),
+        }
+    }
+}
