@@ -78,6 +78,11 @@
 //! stream, or its handlers do not keep up, the client reads no more from the socket, unless somebody waits for
 //! something else that must come through it; see [`Builder::stream_buffer`].
 //!
+//! # Without a runtime
+//!
+//! In a game loop or a graphical interface [`Polled`] is the connection: handlers and results run where the application
+//! drains them, on its own thread, and nothing waits.
+//!
 //! # Features
 //!
 //! | feature | default | what |
@@ -94,7 +99,8 @@
 //! 4. `driver.rs`, which runs a connected socket around [`hub_core::session::Session`], with the open calls in
 //!    `calls.rs` and the streams to the hub in `uploads.rs`;
 //! 5. `lifecycle.rs` runs the driver, reconnects by the delays of `reconnect.rs`, and tells `state.rs`;
-//! 6. what the hub calls goes through an `inbox.rs` to `handlers.rs`: those of `callbacks.rs` and those of `on.rs`.
+//! 6. what the hub calls goes through an `inbox.rs` to `handlers.rs`: those of `callbacks.rs` and those of `on.rs`;
+//! 7. in `polled/` the application's thread takes what came instead: `arrivals.rs` keeps it in order, `drain.rs` runs it.
 
 mod attempt;
 mod builder;
@@ -108,12 +114,12 @@ mod driver;
 mod error;
 mod events;
 mod handlers;
-
 mod inbox;
 mod lifecycle;
 mod negotiate;
 mod on;
 mod options;
+mod polled;
 mod reconnect;
 mod request;
 mod state;
@@ -129,6 +135,7 @@ pub use self::connection::Connection;
 pub use self::error::{ConnectError, Ended};
 pub use self::on::{Handler, HandlerOutput, Registered};
 pub use self::options::WhileReconnecting;
+pub use self::polled::{Calls, Polled, PolledHandler};
 pub use self::reconnect::Reconnect;
 pub use self::state::{Event, Events, State};
 pub use hub_core::InvalidOption;
