@@ -20,6 +20,7 @@ use crate::handlers::{Handlers, NoticeInbox};
 use crate::lifecycle::Lifecycle;
 use crate::on::Handler;
 use crate::options::{Options, WhileReconnecting};
+use crate::polled::{Arrivals, Polled};
 use crate::proxy::Proxies;
 use crate::reconnect::Reconnect;
 use crate::state::Shared;
@@ -154,7 +155,8 @@ impl Builder {
         self
     }
 
-    /// What becomes of calls while the connection is tried again: they are refused, unless said otherwise.
+    /// What becomes of calls while there is no connection yet, or none at the moment: they are refused, unless said
+    /// otherwise.
     pub fn while_reconnecting(mut self, calls: WhileReconnecting) -> Self {
         self.options.while_reconnecting = calls;
         self
@@ -218,6 +220,33 @@ impl Builder {
     /// # Errors
     /// [`ConnectError::Option`] for an option outside of its range; else which of the steps failed.
     pub async fn connect(self) -> Result<Connection, ConnectError> {
+        let Prepared { connection, mut lifecycle, handlers, notices } = self.prepare(|_| None)?;
+        let link = lifecycle.connector.attempt().await?;
+        lifecycle.shared.connected(link.id.clone());
+        tokio::spawn(async move { handlers.serve(&notices).await });
+        tokio::spawn(lifecycle.run(link));
+        Ok(connection)
+    }
+
+    /// Begins to connect, on a thread that this starts, and returns at once: for game loops, graphical interfaces, and
+    /// other programs without a runtime. See [`Polled`].
+    ///
+    /// # Errors
+    /// An option outside of its range, or [`ConnectError::Unreachable`] where there can be no thread. Whatever fails
+    /// later is an event: [`Event::Closed`](crate::Event::Closed).
+    pub fn connect_polled<S: 'static>(self) -> Result<Polled<S>, ConnectError> {
+        Polled::start(self)
+    }
+
+    pub(crate) fn close_patience(&self) -> Duration {
+        self.options.close_timeout
+    }
+
+    /// Checks the options, and makes everything but the connection. What comes goes where `arrivals` says.
+    pub(crate) fn prepare(
+        self,
+        arrivals: impl FnOnce(&Arc<NoticeInbox>) -> Option<Arc<Arrivals>>,
+    ) -> Result<Prepared, InvalidOption> {
         self.options.check()?;
         let url = Url::parse(&self.url)?;
         let headers = headers(&self.headers)?;
@@ -228,7 +257,7 @@ impl Builder {
         };
         let dialer = Dialer::new(&url, &self.roots, proxies)?;
         let options = Arc::new(self.options);
-        let mut connector = Connector {
+        let connector = Connector {
             dialer,
             url,
             codec: self.codec,
@@ -239,11 +268,10 @@ impl Builder {
             session_options: Arc::new(options.session(self.codec)),
             options: Arc::clone(&options),
         };
-        let link = connector.attempt().await?;
-
-        let shared = Arc::new(Shared::new(link.id.clone()));
-        let room = Arc::new(Semaphore::new(options.send_buffer));
         let notices = Arc::new(NoticeInbox::new(NOTICE_BUFFER));
+        let arrivals = arrivals(&notices);
+        let shared = Arc::new(Shared::new(arrivals.clone()));
+        let room = Arc::new(Semaphore::new(options.send_buffer));
         let (to_driver, commands) = mpsc::unbounded_channel();
         let driver = Driver {
             codec: self.codec,
@@ -254,6 +282,7 @@ impl Builder {
             uploads: Uploads::default(),
             handlers: Arc::clone(&self.handlers),
             notices: Arc::clone(&notices),
+            arrivals,
             epoch: 0,
             server_timeout: options.server_timeout,
             flushing: Vec::new(),
@@ -266,10 +295,17 @@ impl Builder {
             room: Arc::clone(&room),
         };
         let handlers = Arc::clone(&self.handlers);
-        tokio::spawn(async move { handlers.serve(&notices).await });
-        tokio::spawn(lifecycle.run(link));
-        Ok(Connection::new(to_driver, room, shared, self.handlers, self.codec, options))
+        let connection = Connection::new(to_driver, room, shared, self.handlers, self.codec, options);
+        Ok(Prepared { connection, lifecycle, handlers, notices })
     }
+}
+
+/// A connection that nobody has begun to make.
+pub(crate) struct Prepared {
+    pub(crate) connection: Connection,
+    pub(crate) lifecycle: Lifecycle,
+    pub(crate) handlers: Arc<Handlers>,
+    pub(crate) notices: Arc<NoticeInbox>,
 }
 
 fn headers(pairs: &[(String, String)]) -> Result<HeaderMap, InvalidOption> {

@@ -20,13 +20,13 @@ pub(crate) struct Calls {
 
 impl Calls {
     pub(crate) fn insert(&mut self, id: InvocationId, waiting: Waiting) {
-        self.plain += usize::from(matches!(waiting, Waiting::ForAnswer(_)));
+        self.plain += usize::from(waiting.is_plain());
         self.open.insert(id, waiting);
     }
 
     pub(crate) fn remove(&mut self, id: &InvocationId) -> Option<Waiting> {
         let waiting = self.open.remove(id)?;
-        self.plain -= usize::from(matches!(waiting, Waiting::ForAnswer(_)));
+        self.plain -= usize::from(waiting.is_plain());
         Some(waiting)
     }
 
@@ -44,11 +44,8 @@ impl Calls {
             (None | Some(Waiting::Nobody), _) => {}
             // P-ERR-06
             (Some(waiting), Outcome::Error(text)) => waiting.fail(CallError::Remote(text)),
-            (Some(Waiting::ForAnswer(answer)), outcome) => {
-                // Without a result is as good as with a null one (P-INV-12).
-                let result = if let Outcome::Value(result) = outcome { result } else { Payload::null(codec) };
-                let _ = answer.send(Ok(result));
-            }
+            (Some(Waiting::ForAnswer(answer)), outcome) => _ = answer.send(Ok(result(outcome, codec))),
+            (Some(Waiting::ForTurn(turn)), outcome) => turn.answer(Ok(result(outcome, codec))),
             (Some(waiting), Outcome::Value(result)) if !result.is_null() => {
                 // P-STR-01
                 let text = "Server provided a result in a completion response to a streamed invocation.";
@@ -90,4 +87,9 @@ impl Calls {
             Fill::Overfull => true,
         }
     }
+}
+
+/// Without a result is as good as with a null one (P-INV-12).
+fn result(outcome: Outcome, codec: Codec) -> Payload {
+    if let Outcome::Value(result) = outcome { result } else { Payload::null(codec) }
 }

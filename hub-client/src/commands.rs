@@ -8,6 +8,7 @@ use hub_core::{CallError, InvocationId, OutgoingUpload, Payload};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::inbox::Inbox;
+use crate::polled::{Arrivals, Arrived};
 
 pub(crate) enum Command {
     /// Send this call.
@@ -43,13 +44,36 @@ pub(crate) type ItemInbox = Inbox<Result<Payload, CallError>>;
 pub(crate) enum Waiting {
     Nobody,
     ForAnswer(oneshot::Sender<Result<Payload, CallError>>),
+    /// For an answer that comes when the application drains, in its turn among everything else.
+    ForTurn(Box<Turn>),
     ForItems(Arc<ItemInbox>),
 }
 
+/// Where an answer goes that has to wait for its turn.
+pub(crate) struct Turn {
+    pub(crate) answer: oneshot::Sender<Result<Payload, CallError>>,
+    pub(crate) arrivals: Arc<Arrivals>,
+}
+
+impl Turn {
+    pub(crate) fn answer(self, result: Result<Payload, CallError>) {
+        self.arrivals.push(Arrived::Answer(self.answer, result));
+    }
+}
+
 impl Waiting {
+    /// Whether exactly one answer comes.
+    pub(crate) fn is_plain(&self) -> bool {
+        matches!(self, Self::ForAnswer(_) | Self::ForTurn(_))
+    }
+
     /// Whether the one who called is gone.
     pub(crate) fn is_over(&self) -> bool {
-        matches!(self, Self::ForAnswer(answer) if answer.is_closed())
+        match self {
+            Self::ForAnswer(answer) => answer.is_closed(),
+            Self::ForTurn(turn) => turn.answer.is_closed(),
+            Self::Nobody | Self::ForItems(_) => false,
+        }
     }
 
     /// Ends the wait with an error.
@@ -58,6 +82,7 @@ impl Waiting {
             Self::Nobody => {}
             // Whoever asked may have gone.
             Self::ForAnswer(answer) => _ = answer.send(Err(error)),
+            Self::ForTurn(turn) => turn.answer(Err(error)),
             Self::ForItems(items) => {
                 items.push(Err(error), 0);
                 items.end();

@@ -16,7 +16,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use crate::builder::Builder;
-use crate::commands::{Command, ItemInbox, Outgoing, Waiting, not_connected};
+use crate::commands::{Command, ItemInbox, Outgoing, Turn, Waiting, not_connected};
 use crate::error::Ended;
 use crate::handlers::Handlers;
 use crate::inbox::Inbox;
@@ -159,9 +159,13 @@ impl Connection {
     /// Closes the connection, for all its handles: what was handed over before is sent, then a Close message
     /// (P-CLS-10).
     pub async fn stop(&self) {
+        self.begin_stop();
+        self.closed().await;
+    }
+
+    pub(crate) fn begin_stop(&self) {
         // It fails when the connection has ended already.
         let _ = self.0.commands.send(Command::Stop);
-        self.closed().await;
     }
 
     /// What goes over the wire for a call, and how large it is.
@@ -196,7 +200,9 @@ impl Connection {
     fn check_connected(&self, target: &str) -> Result<(), CallError> {
         match self.0.shared.state() {
             State::Connected => Ok(()),
-            State::Reconnecting if self.0.options.while_reconnecting == WhileReconnecting::Wait => Ok(()),
+            State::Connecting | State::Reconnecting if self.0.options.while_reconnecting == WhileReconnecting::Wait => {
+                Ok(())
+            }
             _ => Err(not_connected(target)),
         }
     }
@@ -239,7 +245,11 @@ impl Answers for Connection {
     ) -> Result<T, CallError> {
         self.check_connected(target)?;
         let (answer, answered) = oneshot::channel();
-        let (call, size) = self.outgoing(target, arguments, Waiting::ForAnswer(answer))?;
+        let waiting = match self.0.shared.arrivals() {
+            None => Waiting::ForAnswer(answer),
+            Some(arrivals) => Waiting::ForTurn(Box::new(Turn { answer, arrivals: Arc::clone(arrivals) })),
+        };
+        let (call, size) = self.outgoing(target, arguments, waiting)?;
         let id = call.invocation.id.clone();
         self.hand_over(call, size).await?;
         let mut forget = Forget { connection: self, id };

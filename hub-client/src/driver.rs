@@ -20,6 +20,7 @@ use crate::commands::{Command, Outgoing, Waiting};
 use crate::error::Ended;
 use crate::events;
 use crate::handlers::{Handlers, NoticeInbox, Question};
+use crate::polled::{Arrivals, Arrived};
 use crate::transport::{Lost, Received};
 use crate::uploads::Uploads;
 
@@ -38,6 +39,8 @@ pub(crate) struct Driver {
     pub(crate) uploads: Uploads,
     pub(crate) handlers: Arc<Handlers>,
     pub(crate) notices: Arc<NoticeInbox>,
+    /// Where questions go instead of to the handlers, when the application drains.
+    pub(crate) arrivals: Option<Arc<Arrivals>>,
     /// Which of the connections that follow each other this is.
     pub(crate) epoch: u64,
     pub(crate) server_timeout: Duration,
@@ -190,8 +193,12 @@ impl Pump<'_> {
             self.link.session.answer(key, Outcome::Void);
             return;
         }
-        let Driver { handlers, to_self, epoch, .. } = &*self.driver;
-        Question { target, arguments, key, epoch: *epoch, answer_to: to_self.clone() }.spawn(handlers);
+        let Driver { handlers, arrivals, to_self, epoch, .. } = &*self.driver;
+        let question = Question { target, arguments, key, epoch: *epoch, answer_to: to_self.clone() };
+        match arrivals {
+            None => question.spawn(handlers),
+            Some(arrivals) => arrivals.push(Arrived::Question(question)),
+        }
     }
 
     /// Takes what handles and handlers want, as fast as the socket takes it.

@@ -105,6 +105,9 @@ pub enum Ended {
     TimedOut(Duration),
     /// The server broke the protocol.
     Protocol(ProtocolError),
+    /// The first attempt failed, which is not tried again by itself (P-CLI-03). Only a [`Polled`](crate::Polled)
+    /// connection ends so.
+    NeverConnected(Box<ConnectError>),
     /// Attempts to reconnect were given up (P-CLI-05).
     GaveUp {
         /// How many failed.
@@ -119,7 +122,13 @@ pub enum Ended {
 impl Ended {
     /// Whether a connection may be made again by itself (P-CLS-08).
     pub(crate) fn may_reconnect(&self) -> bool {
-        !matches!(self, Self::Stopped | Self::ByServer { allow_reconnect: false, .. } | Self::GaveUp { .. })
+        !matches!(
+            self,
+            Self::Stopped
+                | Self::ByServer { allow_reconnect: false, .. }
+                | Self::NeverConnected(_)
+                | Self::GaveUp { .. }
+        )
     }
 }
 
@@ -136,6 +145,7 @@ impl fmt::Display for Ended {
                 write!(f, "Server timeout ({after:?}) elapsed without receiving a message from the server.")
             }
             Self::Protocol(error) => write!(f, "The server broke the protocol: {error}"),
+            Self::NeverConnected(error) => error.fmt(f),
             Self::GaveUp { attempts, elapsed, last } => write!(
                 f,
                 "Reconnect retries have been exhausted after {attempts} failed attempts and {elapsed:?} elapsed. \

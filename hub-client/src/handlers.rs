@@ -59,35 +59,63 @@ impl Handlers {
     /// Handles notices one after the other, until there are no more (P-INV-26).
     pub(crate) async fn serve(&self, notices: &NoticeInbox) {
         while let Some((target, arguments)) = poll_fn(|cx| notices.poll_take(cx)).await {
-            let handlers = self.of(&target);
-            if handlers.is_empty() {
-                events::no_handler(&target);
-            }
-            for run in handlers {
-                // What goes wrong is logged; nobody waits for it.
-                let _ = run_one(&run, &target, &arguments).await;
-            }
+            self.handle(&target, &arguments).await;
         }
     }
 
-    /// Answers a question: there is always an answer, and it is one (P-CR-07).
-    async fn answer(&self, target: &str, arguments: &Args) -> Outcome {
+    /// Handles one notice.
+    pub(crate) async fn handle(&self, target: &str, arguments: &Args) {
         let handlers = self.of(target);
         if handlers.is_empty() {
             events::no_handler(target);
         }
-        let mut answer = None;
         for run in handlers {
-            match run_one(&run, target, arguments).await {
-                Ok(None) => {}
-                Ok(Some(_)) if answer.is_some() => {
-                    return Outcome::Error("Client provided multiple results.".to_owned());
-                }
-                Ok(Some(value)) => answer = Some(value),
-                Err(text) => return Outcome::Error(text),
+            // What goes wrong is logged; nobody waits for it.
+            let _ = run_one(&run, target, arguments).await;
+        }
+    }
+
+    /// Answers a question: there is always an answer, and it is one (P-CR-07).
+    pub(crate) async fn answer(&self, target: &str, arguments: &Args) -> Outcome {
+        let handlers = self.of(target);
+        if handlers.is_empty() {
+            events::no_handler(target);
+        }
+        let mut answer = Answer::default();
+        for run in handlers {
+            answer.add(run_one(&run, target, arguments).await);
+            if answer.0.is_err() {
+                break;
             }
         }
-        answer.map_or_else(|| Outcome::Error("Client didn't provide a result.".to_owned()), Outcome::Value)
+        answer.outcome()
+    }
+}
+
+/// The one answer of all handlers of a name, or the text of an error (P-CR-07).
+pub(crate) struct Answer(Result<Option<Payload>, String>);
+
+impl Default for Answer {
+    fn default() -> Self {
+        Self(Ok(None))
+    }
+}
+
+impl Answer {
+    pub(crate) fn add(&mut self, given: Result<Option<Payload>, String>) {
+        match (&self.0, given) {
+            (Err(_), _) | (_, Ok(None)) => {}
+            (Ok(Some(_)), Ok(Some(_))) => self.0 = Err("Client provided multiple results.".to_owned()),
+            (_, given) => self.0 = given,
+        }
+    }
+
+    pub(crate) fn outcome(self) -> Outcome {
+        match self.0 {
+            Ok(Some(value)) => Outcome::Value(value),
+            Ok(None) => Outcome::Error("Client didn't provide a result.".to_owned()),
+            Err(text) => Outcome::Error(text),
+        }
     }
 }
 
@@ -100,23 +128,36 @@ async fn run_one(run: &Run, target: &str, arguments: &Args) -> Result<Option<Pay
             Err(error) => Err(error),
         }
     });
-    let general = || format!("An unexpected error occurred invoking '{target}' on the client.");
     match running.catch_unwind().await {
-        Ok(Ok(Ok(value))) => Ok(value),
-        Ok(Ok(Err(error))) => {
+        Ok(handled) => settle(target, handled),
+        Err(_) => {
+            events::handler_panicked(target);
+            Err(general(target))
+        }
+    }
+}
+
+/// What a handler gave, or the text of its error, which is logged.
+pub(crate) fn settle(
+    target: &str,
+    handled: Result<Result<Option<Payload>, HubError>, ArgsError>,
+) -> Result<Option<Payload>, String> {
+    match handled {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => {
             events::handler_failed(target, &error);
             // An error is private unless said otherwise, to a hub as well.
-            Err(if error.is_public() { error.to_string() } else { general() })
+            Err(if error.is_public() { error.to_string() } else { general(target) })
         }
-        Ok(Err(error)) => {
+        Err(error) => {
             events::bad_arguments(target, &error.to_string(), error.detail());
             Err("Client failed to parse argument(s).".to_owned())
         }
-        Err(_) => {
-            events::handler_panicked(target);
-            Err(general())
-        }
     }
+}
+
+fn general(target: &str) -> String {
+    format!("An unexpected error occurred invoking '{target}' on the client.")
 }
 
 /// A call by the hub that wants an answer.
@@ -134,10 +175,14 @@ impl Question {
         let handlers = Arc::clone(handlers);
         tokio::spawn(async move {
             let outcome = handlers.answer(&self.target, &self.arguments).await;
-            if let Some(driver) = self.answer_to.upgrade() {
-                // The connection may have ended meanwhile.
-                let _ = driver.send(Command::Answer { epoch: self.epoch, key: self.key, outcome });
-            }
+            self.answer(outcome);
         });
+    }
+
+    pub(crate) fn answer(self, outcome: Outcome) {
+        if let Some(driver) = self.answer_to.upgrade() {
+            // The connection may have ended meanwhile.
+            let _ = driver.send(Command::Answer { epoch: self.epoch, key: self.key, outcome });
+        }
     }
 }

@@ -30,6 +30,8 @@ pub(crate) struct Inbox<T> {
 struct State<T> {
     waiting: VecDeque<(T, usize)>,
     bytes: usize,
+    /// How many there were, up to now.
+    pushed: u64,
     /// Nothing more comes.
     ended: bool,
     reader: Option<Waker>,
@@ -38,7 +40,7 @@ struct State<T> {
 
 impl<T> Inbox<T> {
     pub(crate) fn new(bound: usize) -> Self {
-        let state = State { waiting: VecDeque::new(), bytes: 0, ended: false, reader: None, driver: None };
+        let state = State { waiting: VecDeque::new(), bytes: 0, pushed: 0, ended: false, reader: None, driver: None };
         Self { bound, state: Mutex::new(state) }
     }
 
@@ -50,6 +52,7 @@ impl<T> Inbox<T> {
         }
         state.waiting.push_back((item, size));
         state.bytes += size;
+        state.pushed += 1;
         wake(state.reader.take());
         self.fill(&state)
     }
@@ -59,6 +62,11 @@ impl<T> Inbox<T> {
         let mut state = lock(&self.state);
         state.ended = true;
         wake(state.reader.take());
+    }
+
+    /// How many were ever pushed.
+    pub(crate) fn pushed(&self) -> u64 {
+        lock(&self.state).pushed
     }
 
     /// How much waits, and whether the reader waits for more. The driver is woken when that changes.
@@ -92,8 +100,10 @@ impl<T> Inbox<T> {
             }
             None if state.ended => Poll::Ready(None),
             None => {
-                state.reader = Some(cx.waker().clone());
-                wake(state.driver.take());
+                let waited = state.reader.replace(cx.waker().clone()).is_some();
+                if !waited {
+                    wake(state.driver.take());
+                }
                 Poll::Pending
             }
         }

@@ -83,6 +83,11 @@
 //! Connections go through the HTTP proxies that `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` name, as those
 //! of curl do; [`Builder::proxy`] and [`Builder::no_proxy`] say otherwise.
 //!
+//! # Without a runtime
+//!
+//! In a game loop or a graphical interface [`Polled`] is the connection: handlers and results run where the application
+//! drains them, on its own thread, and nothing waits.
+//!
 //! # Features
 //!
 //! | feature | default | what |
@@ -100,7 +105,8 @@
 //! 4. `driver.rs`, which runs a connected socket around [`hub_core::session::Session`], with the open calls in
 //!    `calls.rs` and the streams to the hub in `uploads.rs`;
 //! 5. `lifecycle.rs` runs the driver, reconnects by the delays of `reconnect.rs`, and tells `state.rs`;
-//! 6. what the hub calls goes through an `inbox.rs` to `handlers.rs`: those of `callbacks.rs` and those of `on.rs`.
+//! 6. what the hub calls goes through an `inbox.rs` to `handlers.rs`: those of `callbacks.rs` and those of `on.rs`;
+//! 7. in `polled/` the application's thread takes what came instead: `arrivals.rs` keeps it in order, `drain.rs` runs it.
 //!
 //! `bin/hubcall` is a program of its own on top of it; its `main.rs` says where to begin.
 
@@ -121,6 +127,7 @@ mod lifecycle;
 mod negotiate;
 mod on;
 mod options;
+mod polled;
 mod proxy;
 mod reconnect;
 mod request;
@@ -137,6 +144,7 @@ pub use self::connection::Connection;
 pub use self::error::{ConnectError, Ended};
 pub use self::on::{Handler, HandlerOutput, Registered};
 pub use self::options::WhileReconnecting;
+pub use self::polled::{Calls, Polled, PolledHandler};
 pub use self::reconnect::Reconnect;
 pub use self::state::{Event, Events, State};
 pub use hub_core::InvalidOption;

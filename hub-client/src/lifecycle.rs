@@ -28,6 +28,29 @@ pub(crate) struct Lifecycle {
 }
 
 impl Lifecycle {
+    /// The first attempt, and everything behind it.
+    pub(crate) async fn start(mut self) {
+        let Self { connector, driver, .. } = &mut self;
+        let while_connecting = connector.options.while_reconnecting;
+        let connected = tokio::select! {
+            biased;
+            () = stopped(&mut driver.commands, &mut driver.waiting, while_connecting) => Err(Ended::Stopped),
+            // P-CLI-03
+            link = connector.attempt() => link.map_err(|error| Ended::NeverConnected(Box::new(error))),
+        };
+        match connected {
+            Ok(link) => {
+                self.shared.connected(link.id.clone());
+                self.run(link).await;
+            }
+            Err(cause) => {
+                self.shared.disconnected();
+                self.end(cause);
+            }
+        }
+    }
+
+    /// Everything from the first connection on.
     pub(crate) async fn run(mut self, mut link: Link) {
         let cause = loop {
             let ended = self.driver.run(&mut link).await;
@@ -55,6 +78,10 @@ impl Lifecycle {
                 }
             }
         };
+        self.end(cause);
+    }
+
+    fn end(mut self, cause: Ended) {
         events::closed(&cause);
         self.room.close();
         self.driver.commands.close();

@@ -5,7 +5,8 @@ use std::time::Duration;
 use hub_core::session::SessionOptions;
 use hub_core::{Codec, InvalidOption};
 
-/// What becomes of calls that are made while the connection is being re-established.
+/// What becomes of calls that are made while the connection is being established: again, or, where that does not have
+/// to be waited for ([`Polled`](crate::Polled)), for the first time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum WhileReconnecting {
     /// They fail at once, as [`CallError::Refused`](hub_core::CallError::Refused) (P-CLI-08).

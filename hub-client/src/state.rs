@@ -1,7 +1,7 @@
 //! What a connection is, and what becomes of it.
 
 use std::pin::Pin;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
@@ -10,13 +10,15 @@ use tokio::sync::{mpsc, watch};
 
 use crate::error::Ended;
 use crate::lock;
+use crate::polled::{Arrivals, Arrived};
 
 /// What a connection is at the moment (P-CLI-01).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// It has ended, and stays so.
     Disconnected,
-    /// The first attempt is under way. Nobody sees it: the handle is given out when it has succeeded.
+    /// The first attempt is under way. Only a [`Polled`](crate::Polled) connection is seen like this: another is given
+    /// out when it has succeeded.
     Connecting,
     /// Calls are possible.
     Connected,
@@ -27,6 +29,9 @@ pub enum State {
 /// What becomes of a connection (P-CLI-04).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
+    /// The first attempt has succeeded, under this id: none where nothing is negotiated. Only a
+    /// [`Polled`](crate::Polled) connection tells it: another is given out when that has happened.
+    Connected(Option<ConnectionId>),
     /// It was lost for this cause, and will be tried again.
     Reconnecting(Ended),
     /// It is back, under this id: none where nothing is negotiated. The hub knows it as a new connection: groups have
@@ -49,22 +54,24 @@ impl Stream for Events {
 }
 
 /// What the driver's task tells the handles.
-#[derive(Debug)]
 pub(crate) struct Shared {
     state: watch::Sender<State>,
     ended: watch::Sender<Option<Ended>>,
     id: Mutex<Option<ConnectionId>>,
     /// Events are rare, so nothing is lost for those who are slow to take them. `None` once all is over.
     subscribers: Mutex<Option<Vec<mpsc::UnboundedSender<Event>>>>,
+    /// Where everything goes that waits for the application to drain, if it does so.
+    arrivals: Option<Arc<Arrivals>>,
 }
 
 impl Shared {
-    pub(crate) fn new(id: Option<ConnectionId>) -> Self {
+    pub(crate) fn new(arrivals: Option<Arc<Arrivals>>) -> Self {
         Self {
-            state: watch::Sender::new(State::Connected),
+            state: watch::Sender::new(State::Connecting),
             ended: watch::Sender::new(None),
-            id: Mutex::new(id),
+            id: Mutex::new(None),
             subscribers: Mutex::new(Some(Vec::new())),
+            arrivals,
         }
     }
 
@@ -109,6 +116,16 @@ impl Shared {
         Events(events)
     }
 
+    pub(crate) fn arrivals(&self) -> Option<&Arc<Arrivals>> {
+        self.arrivals.as_ref()
+    }
+
+    pub(crate) fn connected(&self, id: Option<ConnectionId>) {
+        lock(&self.id).clone_from(&id);
+        self.state.send_replace(State::Connected);
+        self.tell(&Event::Connected(id));
+    }
+
     pub(crate) fn reconnecting(&self, cause: Ended) {
         *lock(&self.id) = None;
         self.state.send_replace(State::Reconnecting);
@@ -134,6 +151,9 @@ impl Shared {
     }
 
     fn tell(&self, event: &Event) {
+        if let Some(arrivals) = &self.arrivals {
+            arrivals.push(Arrived::Event(event.clone()));
+        }
         if let Some(subscribers) = &mut *lock(&self.subscribers) {
             // Those who listen no more are forgotten.
             subscribers.retain(|subscriber| subscriber.send(event.clone()).is_ok());

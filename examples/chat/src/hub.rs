@@ -4,8 +4,8 @@ use futures_util::{Stream, stream};
 use hub_core::{ConnectionId, Result};
 use hub_server::{Context, DisconnectReason, Hub, hub};
 
-use crate::contract::{ChatClientProxy, ChatHub, Line, Presence, RoomInfo};
 use crate::rooms::{Departure, Rooms};
+use chat_contract::{ChatClientProxy, ChatHub, Line, Presence, RoomInfo};
 
 /// One value per call: who is calling, and the rooms that all calls share. A room is a group of the same name.
 pub struct Chat {

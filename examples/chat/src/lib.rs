@@ -1,13 +1,12 @@
 //! A chat service: rooms, nicknames, private messages, who is online, who is typing, history.
 //!
 //! In reading order:
-//! - [`contract`]: what the hub and its clients may ask of each other;
+//! - [`chat_contract`]: what the hub and its clients may ask of each other, a crate of its own;
 //! - `hub.rs`: the hub, one value per call;
 //! - [`Rooms`]: what outlives a call, behind one lock;
 //! - `rules.rs`: what users may type;
 //! - `page.rs` and `web/`: the page, which talks to the hub through the official JavaScript client.
 
-pub mod contract;
 mod hub;
 mod page;
 mod rooms;

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use hub_core::{ConnectionId, Result};
 
 use self::state::{State, User, folded};
-use crate::contract::{Line, Presence, RoomInfo};
 use crate::rules::{self, HISTORY, MEMBERS, ROOMS_EACH, refuse};
+use chat_contract::{Line, Presence, RoomInfo};
 
 /// A handle to the rooms of a server. Clones share them.
 ///

@@ -1,7 +1,7 @@
 //! The logic of the rooms, without a server.
 
-use chat::contract::Line;
 use chat::{HISTORY, MEMBERS, NAME_LENGTH, ROOMS, ROOMS_EACH, Rooms, TEXT_LENGTH};
+use chat_contract::Line;
 use hub_core::{ConnectionId, Result};
 
 /// Connects, and takes a nickname.

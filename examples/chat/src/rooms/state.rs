@@ -6,8 +6,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use hub_core::{ConnectionId, Result};
 
 use super::Departure;
-use crate::contract::{Line, Presence};
 use crate::rules::{self, ROOMS, refuse};
+use chat_contract::{Line, Presence};
 
 #[derive(Default)]
 pub(super) struct State {

@@ -1,4 +1,4 @@
-//! What the chat hub and its clients may ask of each other. A client in Rust needs nothing else of this package.
+//! What the chat hub and its clients may ask of each other: all that a client in Rust needs of the chat.
 
 use hub_core::{Result, Stream, contract};
 use serde::{Deserialize, Serialize};

@@ -1,0 +1,56 @@
+//! Hosts the hub; see the library's first lines.
+
+use axum::Router;
+use axum::serve::ListenerExt;
+use futures_util::{Stream, StreamExt, stream};
+use hub_core::{Result, Untyped, Upload};
+use hub_server::{Hub, HubRoute, hub};
+use tokio::net::TcpListener;
+use two_apps::{Command, Count, Length, PlantHub, Reading, messages};
+
+struct Plant;
+
+impl Hub for Plant {
+    type Client = Untyped;
+}
+
+#[hub]
+impl PlantHub for Plant {
+    fn exchange(&self, length: Length, commands: Upload<Command>) -> impl Stream<Item = Result<Reading>> {
+        let sensors = ["boiler", "inlet", "outlet"];
+        let readings = messages(length, move |number| Reading {
+            number,
+            sensor: sensors[(number % 3) as usize].to_owned(),
+            degrees: 20.0 + (number % 600) as f64 / 10.0,
+        });
+        // Commands are taken while readings are sent. With the end of the call its upload would end as well, so it lasts
+        // until there are no more.
+        let obeyed = tokio::spawn(obey(commands));
+        let end = stream::once(async { obeyed.await?.map(|()| None) });
+        readings.map(|reading| Ok(Some(reading))).chain(end).filter_map(|item| async { item.transpose() })
+    }
+}
+
+/// Does nothing but count them.
+async fn obey(mut commands: Upload<Command>) -> Result<()> {
+    let mut count = Count::new();
+    while let Some(command) = commands.next().await {
+        count.take(command?.number);
+    }
+    println!("commands received: {}", count.rate());
+    Ok(())
+}
+
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    let mut words = std::env::args().skip(1);
+    let address = words.next().unwrap_or_else(|| "127.0.0.1:5000".to_owned());
+    let listener = TcpListener::bind(&address).await.inspect_err(|_| eprintln!("usage: plant [ADDRESS]"))?;
+    println!("listening on http://{}", listener.local_addr()?);
+    let listener = listener.tap_io(|socket| {
+        // Small messages are what this is about. A socket that is gone already needs no option.
+        let _ = socket.set_nodelay(true);
+    });
+    let app: Router = Router::new().nest("/plant", HubRoute::new(|_| Plant).into());
+    axum::serve(listener, app).await
+}
