@@ -218,6 +218,7 @@ impl Builder {
             uploads: Uploads::default(),
             handlers: Arc::clone(&self.handlers),
             notices: Arc::clone(&notices),
+            pressed: false,
             epoch: 0,
             server_timeout: options.server_timeout,
         };

@@ -19,6 +19,7 @@ use crate::commands::{Command, Outgoing, Waiting};
 use crate::error::Ended;
 use crate::events;
 use crate::handlers::{Handlers, NoticeInbox, Question};
+use crate::inbox::Fill;
 use crate::transport::{Lost, Received};
 use crate::uploads::Uploads;
 
@@ -37,6 +38,8 @@ pub(crate) struct Driver {
     pub(crate) uploads: Uploads,
     pub(crate) handlers: Arc<Handlers>,
     pub(crate) notices: Arc<NoticeInbox>,
+    /// Whether too many notices waited when last looked at.
+    pub(crate) pressed: bool,
     /// Which of the connections that follow each other this is.
     pub(crate) epoch: u64,
     pub(crate) server_timeout: Duration,
@@ -148,7 +151,11 @@ impl Pump<'_> {
     }
 
     fn poll_stalled(&mut self, cx: &mut Context<'_>) -> bool {
-        let (notices, _) = self.driver.notices.poll_level(cx);
+        let mut notices = Fill::Room;
+        if self.driver.pressed {
+            (notices, _) = self.driver.notices.poll_level(cx);
+            self.driver.pressed = notices > Fill::Room;
+        }
         self.driver.calls.poll_stalled(cx, notices)
     }
 
@@ -182,7 +189,7 @@ impl Pump<'_> {
         let IncomingCall { key, target, arguments, wants, .. } = call;
         if wants == Wants::Nothing {
             let size = arguments.payload().bytes().len();
-            self.driver.notices.push((target, arguments), size);
+            self.driver.pressed |= self.driver.notices.push((target, arguments), size) > Fill::Room;
             self.link.session.answer(key, Outcome::Void);
             return;
         }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use smol_str::SmolStr;
+use smol_str::{SmolStr, ToSmolStr};
 
 use crate::args::Args;
 use crate::codec::Payload;
@@ -62,6 +62,13 @@ names! {
     ConnectionId;
     /// The name of a method, as it goes over the wire.
     Target;
+}
+
+impl InvocationId {
+    /// The id of the call, or stream, of this number (P-INV-16).
+    pub fn numbered(number: u64) -> Self {
+        Self(number.to_smolstr())
+    }
 }
 
 /// Text pairs that travel with a message (P-GEN-03).
