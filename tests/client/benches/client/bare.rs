@@ -65,7 +65,9 @@ impl Bare {
             self.socket.flush().await.expect("it is open");
             let mut next = self.socket.next().await;
             loop {
-                let Message::Text(messages) = next.expect("it is open").expect("it is whole") else { panic!("no text") };
+                let Message::Text(messages) = next.expect("it is open").expect("it is whole") else {
+                    panic!("no text")
+                };
                 answered += self.take(&messages);
                 match self.socket.next().now_or_never() {
                     Some(ready) => next = ready,
@@ -91,7 +93,10 @@ impl Bare {
         for message in messages.split_terminator('\u{1e}') {
             let message: Incoming<'_> = serde_json::from_str(message).expect("a message");
             if message.r#type == 3 {
-                assert!(self.waiting.remove(message.invocation_id.expect("an answer has one")), "asked and not answered");
+                assert!(
+                    self.waiting.remove(message.invocation_id.expect("an answer has one")),
+                    "asked and not answered"
+                );
                 assert_eq!(message.result.as_deref(), Some(TEXT));
                 answered += 1;
             }
