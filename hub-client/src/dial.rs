@@ -79,10 +79,25 @@ impl Dialer {
             };
             let name = tokio_rustls::rustls::pki_types::ServerName::try_from(host.to_owned())
                 .map_err(|error| unreachable("name", &error))?;
-            let socket = tls.connect(name, socket).await.map_err(|error| unreachable("speak TLS with", &error))?;
-            Ok(Box::new(socket))
+            match tls.connect(name, socket).await {
+                Ok(socket) => Ok(Box::new(socket)),
+                Err(error) if is_untrusted(&error) => Err(unreachable(
+                    "trust",
+                    &format_args!("{error}. Its certificate, or who issued it, may be named by `root_certificate`."),
+                )),
+                Err(error) => Err(unreachable("speak TLS with", &error)),
+            }
         }
         #[cfg(not(feature = "tls"))]
         Err(unreachable("speak TLS with", &"the feature `tls` is off"))
     }
+}
+
+/// Whether TLS failed because nobody whom we trust vouches for the server.
+#[cfg(feature = "tls")]
+fn is_untrusted(error: &std::io::Error) -> bool {
+    use tokio_rustls::rustls::{CertificateError, Error};
+
+    let error = error.get_ref().and_then(|error| error.downcast_ref::<Error>());
+    matches!(error, Some(Error::InvalidCertificate(CertificateError::UnknownIssuer)))
 }
