@@ -283,6 +283,7 @@ impl Builder {
             handlers: Arc::clone(&self.handlers),
             notices: Arc::clone(&notices),
             arrivals,
+            pressed: false,
             epoch: 0,
             server_timeout: options.server_timeout,
             flushing: Vec::new(),

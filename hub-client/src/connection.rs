@@ -13,7 +13,7 @@ use hub_core::{
 };
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::UnboundedSender;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::sync::{Semaphore, TryAcquireError, oneshot, watch};
 
 use crate::builder::Builder;
 use crate::commands::{Command, ItemInbox, Outgoing, Turn, Waiting, not_connected};
@@ -194,7 +194,7 @@ impl Connection {
     }
 
     fn next_id(&self) -> InvocationId {
-        InvocationId::from((self.0.last_id.fetch_add(1, Ordering::Relaxed) + 1).to_string())
+        InvocationId::numbered(self.0.last_id.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
     fn check_connected(&self, target: &str) -> Result<(), CallError> {
@@ -207,11 +207,21 @@ impl Connection {
         }
     }
 
+    /// Waits for room in the send queue, in the order of asking (P-CLI-11). What is larger than the queue waits for all of
+    /// it.
     async fn hand_over(&self, mut call: Outgoing, size: usize) -> Result<(), CallError> {
-        let room = self.room(size).await.ok_or_else(|| not_connected(&call.invocation.target))?;
-        // The connection may have been lost meanwhile.
-        self.check_connected(&call.invocation.target)?;
-        call.room = Some(room);
+        let size = u32::try_from(size.min(self.0.options.send_buffer)).unwrap_or(u32::MAX);
+        let room = match Arc::clone(&self.0.room).try_acquire_many_owned(size) {
+            Err(TryAcquireError::NoPermits) => {
+                let room = Arc::clone(&self.0.room).acquire_many_owned(size).await.ok();
+                // The connection may have been lost meanwhile.
+                self.check_connected(&call.invocation.target)?;
+                room
+            }
+            room => room.ok(),
+        };
+        // It is closed with the connection.
+        call.room = Some(room.ok_or_else(|| not_connected(&call.invocation.target))?);
         self.push(call)
     }
 
@@ -220,12 +230,6 @@ impl Connection {
             Command::Call(call) => not_connected(&call.invocation.target),
             _ => not_connected(""),
         })
-    }
-
-    /// Room in the send queue, in the order of asking (P-CLI-11). What is larger than the queue waits for all of it.
-    async fn room(&self, size: usize) -> Option<OwnedSemaphorePermit> {
-        let size = u32::try_from(size.min(self.0.options.send_buffer)).ok()?;
-        Arc::clone(&self.0.room).acquire_many_owned(size).await.ok()
     }
 }
 

@@ -81,8 +81,14 @@ impl Dialer {
             };
             let name = tokio_rustls::rustls::pki_types::ServerName::try_from(host.to_owned())
                 .map_err(|error| failed(&error))?;
-            let socket = tls.connect(name, socket).await.map_err(|error| failed(&error))?;
-            Ok(Box::new(socket))
+            match tls.connect(name, socket).await {
+                Ok(socket) => Ok(Box::new(socket)),
+                Err(error) if is_untrusted(&error) => Err(format!(
+                    "Unable to trust {host}:{port}: {error}. Its certificate, or who issued it, may be named by \
+                     `root_certificate`."
+                )),
+                Err(error) => Err(failed(&error)),
+            }
         }
         #[cfg(not(feature = "tls"))]
         Err(failed(&"the feature `tls` is off"))
@@ -110,4 +116,13 @@ fn connector(roots: &[Vec<u8>]) -> Result<tokio_rustls::TlsConnector, InvalidOpt
         .with_root_certificates(store)
         .with_no_client_auth();
     Ok(Arc::new(config).into())
+}
+
+/// Whether TLS failed because nobody whom we trust vouches for the server.
+#[cfg(feature = "tls")]
+fn is_untrusted(error: &std::io::Error) -> bool {
+    use tokio_rustls::rustls::{CertificateError, Error};
+
+    let error = error.get_ref().and_then(|error| error.downcast_ref::<Error>());
+    matches!(error, Some(Error::InvalidCertificate(CertificateError::UnknownIssuer)))
 }

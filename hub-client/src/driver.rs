@@ -20,6 +20,7 @@ use crate::commands::{Command, Outgoing, Waiting};
 use crate::error::Ended;
 use crate::events;
 use crate::handlers::{Handlers, NoticeInbox, Question};
+use crate::inbox::Fill;
 use crate::polled::{Arrivals, Arrived};
 use crate::transport::{Lost, Received};
 use crate::uploads::Uploads;
@@ -41,6 +42,8 @@ pub(crate) struct Driver {
     pub(crate) notices: Arc<NoticeInbox>,
     /// Where questions go instead of to the handlers, when the application drains.
     pub(crate) arrivals: Option<Arc<Arrivals>>,
+    /// Whether too many notices waited when last looked at.
+    pub(crate) pressed: bool,
     /// Which of the connections that follow each other this is.
     pub(crate) epoch: u64,
     pub(crate) server_timeout: Duration,
@@ -155,7 +158,11 @@ impl Pump<'_> {
     }
 
     fn poll_stalled(&mut self, cx: &mut Context<'_>) -> bool {
-        let (notices, _) = self.driver.notices.poll_level(cx);
+        let mut notices = Fill::Room;
+        if self.driver.pressed {
+            (notices, _) = self.driver.notices.poll_level(cx);
+            self.driver.pressed = notices > Fill::Room;
+        }
         self.driver.calls.poll_stalled(cx, notices)
     }
 
@@ -189,7 +196,7 @@ impl Pump<'_> {
         let IncomingCall { key, target, arguments, wants, .. } = call;
         if wants == Wants::Nothing {
             let size = arguments.payload().bytes().len();
-            self.driver.notices.push((target, arguments), size);
+            self.driver.pressed |= self.driver.notices.push((target, arguments), size) > Fill::Room;
             self.link.session.answer(key, Outcome::Void);
             return;
         }

@@ -1,7 +1,7 @@
 //! The negotiation from the client's side (protocol.md section 15): where to attach a transport, and under which id.
 
 use bytes::Bytes;
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode, header};
 use hub_core::negotiate::{AvailableTransport, NegotiateResponse};
 use hub_core::{Codec, ConnectionId};
 use serde_json::Value;
@@ -46,7 +46,16 @@ impl Negotiator<'_> {
                 Some(token) => Some(token),
                 None => self.tokens.get().await?,
             };
-            let response = self.ask(&hub.negotiate(), token.as_deref()).await?;
+            let asked = hub.negotiate();
+            let response = self.ask(&asked, token.as_deref()).await?;
+            if let Some(location) = location(&response) {
+                hub = asked.redirected(location).map_err(|why| ConnectError::Negotiation {
+                    status: Some(response.status().as_u16()),
+                    text: format!("The server redirects elsewhere, which is not followed: {why}"),
+                })?;
+                given = token.filter(|_| token_is_final);
+                continue;
+            }
             let answer = read(&response)?;
             if let Some(url) = answer.url {
                 hub = Url::parse(&url).map_err(|error| refused(format!("The server redirects elsewhere: {error}")))?;
@@ -70,7 +79,7 @@ impl Negotiator<'_> {
     async fn ask(&mut self, url: &Url, token: Option<&str>) -> Result<Response<Bytes>, ConnectError> {
         let mut headers = request::headers(url, self.headers, token)?;
         if let Some(cookie) = self.cookies.header(url) {
-            headers.append(http::header::COOKIE, cookie);
+            headers.append(header::COOKIE, cookie);
         }
         let response = request::post(self.dialer, url, headers).await?;
         self.cookies.take(url, response.headers());
@@ -82,6 +91,12 @@ fn refused(text: String) -> ConnectError {
     ConnectError::Negotiation { status: None, text }
 }
 
+/// Where the server says that the negotiation has moved. It is asked there by the same method: a hub knows no other.
+fn location(response: &Response<Bytes>) -> Option<&str> {
+    let has_moved = matches!(response.status().as_u16(), 301 | 302 | 307 | 308);
+    response.headers().get(header::LOCATION).filter(|_| has_moved)?.to_str().ok()
+}
+
 fn read(response: &Response<Bytes>) -> Result<NegotiateResponse, ConnectError> {
     let status = response.status();
     if status != StatusCode::OK {
@@ -89,12 +104,19 @@ fn read(response: &Response<Bytes>) -> Result<NegotiateResponse, ConnectError> {
         let hint = match status {
             StatusCode::NOT_FOUND => " Either this is no hub, or a proxy blocks the connection.",
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => " The access token is missing, or not accepted.",
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+                " It has too much to do; try again later."
+            }
+            _ if status.is_redirection() => " It redirects, but does not say where to.",
             _ => "",
         };
         let text = format!("Failed to complete negotiation with the server: the answer is {status}.{hint}");
         return Err(ConnectError::Negotiation { status: Some(status.as_u16()), text });
     }
     let invalid = |why: &str| refused(format!("Invalid negotiation response received: {why}"));
+    if response.body().trim_ascii_start().starts_with(b"<") {
+        return Err(invalid("it is a page, not JSON. The address is not that of a hub, or a proxy answers for it."));
+    }
     let answer: Value = serde_json::from_slice(response.body()).map_err(|error| invalid(&error.to_string()))?;
     let Some(members) = answer.as_object() else { return Err(invalid("it is not a JSON object")) };
     if members.contains_key("ProtocolVersion") {

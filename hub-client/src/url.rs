@@ -59,6 +59,36 @@ impl Url {
         url
     }
 
+    /// The hub whose negotiation a server sends us to, when we ask for this one. Within the host only: whoever trusted it
+    /// with tokens and headers did not name any other.
+    ///
+    /// # Errors
+    /// Why it is not followed.
+    pub(crate) fn redirected(&self, location: &str) -> Result<Self, String> {
+        let mut url = if location.starts_with('/') && !location.starts_with("//") {
+            let origin = Self { path: String::new(), query: None, ..self.clone() };
+            Self::parse(&format!("{}{location}", origin.with_scheme("http")))
+        } else {
+            Self::parse(location)
+        }
+        .map_err(|error| error.to_string())?;
+        if url.host != self.host {
+            return Err(format!("{} is another host; connect to its own address, if it is to be trusted", url.host));
+        }
+        if self.secure && !url.secure {
+            return Err(format!("{url} is not secure"));
+        }
+        let Some(path) = url.path.strip_suffix("/negotiate") else {
+            return Err(format!("{url} is no negotiation; its path would end with /negotiate"));
+        };
+        url.path = path.to_owned();
+        // Ours came back.
+        let query = url.query.iter().flat_map(|query| query.split('&')).filter(|pair| *pair != "negotiateVersion=1");
+        let query = query.collect::<Vec<_>>().join("&");
+        url.query = Some(query).filter(|query| !query.is_empty());
+        Ok(url)
+    }
+
     /// Where to attach a transport to a negotiated connection (P-NEG-17).
     pub(crate) fn with_id(&self, token: &str) -> Self {
         let mut url = self.clone();
@@ -144,6 +174,32 @@ mod tests {
         ] {
             assert_eq!(url(hub).negotiate().with_scheme("http"), negotiation);
         }
+    }
+
+    #[test]
+    fn redirects_stay_with_the_host() {
+        let asked = url("http://a:1/hub?b=c").negotiate();
+        for (location, hub) in [
+            ("/new/negotiate?b=c&negotiateVersion=1", "http://a:1/new?b=c"),
+            ("http://a:2/negotiate", "http://a:2"),
+            #[cfg(feature = "tls")]
+            ("https://a/hub/negotiate?negotiateVersion=1", "https://a/hub"),
+        ] {
+            assert_eq!(asked.redirected(location).map(|url| url.with_scheme("http")), Ok(hub.to_owned()), "{location}");
+        }
+        for (location, why) in [
+            ("http://b/hub/negotiate", "b is another host; connect to its own address, if it is to be trusted"),
+            ("//b/hub/negotiate", "url is `//b/hub/negotiate`, which is outside of its range: "),
+            ("/login", "http://a:1/login is no negotiation; its path would end with /negotiate"),
+        ] {
+            let error = asked.redirected(location).expect_err(location);
+            assert!(error.starts_with(why), "{location}: {error}");
+        }
+        #[cfg(feature = "tls")]
+        assert_eq!(
+            url("https://a/").negotiate().redirected("http://a/negotiate").expect_err("it is less"),
+            "http://a/negotiate is not secure"
+        );
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use smol_str::SmolStr;
+use smol_str::{SmolStr, ToSmolStr};
 
 use crate::args::Args;
 use crate::codec::Payload;
@@ -72,6 +72,13 @@ names! {
     GroupName;
     /// The id of a user, whose case matters (P-LT-07).
     UserId;
+}
+
+impl InvocationId {
+    /// The id of the call, or stream, of this number (P-INV-16).
+    pub fn numbered(number: u64) -> Self {
+        Self(number.to_smolstr())
+    }
 }
 
 /// Text pairs that travel with a message (P-GEN-03).

@@ -192,7 +192,7 @@ impl Session {
     /// An id for a call or upload of this end: a client's counter serves both (P-INV-16).
     pub fn next_id(&mut self) -> InvocationId {
         self.last_id += 1;
-        InvocationId::from(self.last_id.to_string())
+        InvocationId::numbered(self.last_id)
     }
 
     /// Calls a method of the peer. With an id in the invocation its end comes as [`Output::Answered`], once.

@@ -1,6 +1,8 @@
 //! Every method of the conformance hub through the Rust client, in both protocols, against our hub and ASP.NET Core.
 
 mod calls;
+mod crowd;
+mod endpoints;
 mod sends;
 mod streams;
 mod support;
@@ -31,6 +33,9 @@ async fn all(server: &Server, codec: Codec) {
         calls::abort_ends_the_connection,
         calls::a_call_may_be_forgotten,
         calls::calls_overlap,
+        crowd::a_hundred_clients_are_answered,
+        endpoints::a_message_above_the_limit_of_the_hub,
+        endpoints::pings_keep_a_connection_that_is_watched_closely,
         sends::every_target_is_reached,
         sends::groups_of_others,
         sends::notices_come_in_order,

@@ -24,7 +24,11 @@ impl Site<'_> {
     }
 
     pub(crate) async fn client(&self) -> Client {
-        self.connect(self.builder("/hub")).await
+        self.client_at("/hub").await
+    }
+
+    pub(crate) async fn client_at(&self, path: &str) -> Client {
+        self.connect(self.builder(path)).await
     }
 
     pub(crate) async fn connect(&self, builder: Builder) -> Client {

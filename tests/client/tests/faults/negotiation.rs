@@ -23,8 +23,9 @@ async fn answers_that_are_errors() {
         ("401 Unauthorized", "", Some(401), "The access token is missing, or not accepted."),
         ("404 Not Found", "", Some(404), "Either this is no hub, or a proxy blocks the connection."),
         ("500 Internal Server Error", "oops", Some(500), "500 Internal Server Error"),
-        ("301 Moved Permanently", "", Some(301), "301 Moved Permanently"),
-        ("200 OK", "<!doctype html><p>Hello", None, "Invalid negotiation response received: "),
+        ("301 Moved Permanently", "", Some(301), "301 Moved Permanently. It redirects, but does not say where to."),
+        ("429 Too Many Requests", "", Some(429), "It has too much to do; try again later."),
+        ("200 OK", "<!doctype html><p>Hello", None, "The address is not that of a hub, or a proxy answers for it."),
         ("200 OK", "", None, "Invalid negotiation response received: "),
         ("200 OK", r#"{"error":"No room."}"#, None, "No room."),
         ("200 OK", r#"{"ProtocolVersion":"2.0"}"#, None, "Detected a connection attempt to an ASP.NET SignalR Server."),
@@ -86,6 +87,37 @@ async fn redirects_are_followed_with_their_token_but_not_for_ever() {
     };
     let (connected, ()) = join(Connection::builder(fake.at("/hub")).connect(), endless).await;
     assert_eq!(connected.unwrap_err().to_string(), "Negotiate redirection limit exceeded.");
+}
+
+#[tokio::test]
+async fn a_negotiation_that_has_moved_is_found_within_its_host() {
+    let fake = Fake::new().await;
+    let elsewhere = Fake::new().await;
+    let moved = format!("Location: {}\r\n", elsewhere.at("/moved/negotiate?room=7&negotiateVersion=1"));
+    for status in ["301 Moved Permanently", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"] {
+        let server = async {
+            fake.answer(status, "Location: /new/negotiate?room=7&negotiateVersion=1\r\n", "").await;
+            let second = fake.answer(status, &moved, "<p>moved").await;
+            assert!(second.starts_with("POST /new/negotiate?room=7&negotiateVersion=1 HTTP/1.1\r\n"), "{second}");
+            let third = elsewhere.answer("200 OK", "", WEB_SOCKETS).await;
+            assert!(third.starts_with("POST /moved/negotiate?room=7&negotiateVersion=1 HTTP/1.1\r\n"), "{third}");
+            assert!(third.contains("authorization: Bearer ours\r\n"), "{third}");
+            elsewhere.open().await
+        };
+        let builder = Connection::builder(fake.at("/hub?room=7")).access_token("ours");
+        let (connected, _socket) = join(builder.connect(), server).await;
+        assert_eq!(connected.unwrap().id().unwrap().as_str(), "public");
+    }
+    for (location, text) in [
+        ("http://example.org/hub/negotiate", "example.org is another host; connect to its own address"),
+        ("/login?back=hub", "/login is no negotiation; its path would end with /negotiate"),
+    ] {
+        let headers = format!("Location: {location}\r\n");
+        let server = fake.answer("302 Found", &headers, "");
+        let error = join(Connection::builder(fake.at("/hub")).connect(), server).await.0.unwrap_err();
+        assert!(matches!(error, ConnectError::Negotiation { status: Some(302), .. }), "{error:?}");
+        assert!(error.to_string().contains(text), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -48,50 +48,6 @@ async fn handshakes_that_fail() {
 }
 
 #[tokio::test]
-async fn messages_may_be_cut_anywhere_and_share_a_frame() {
-    // P-HS-05, P-FRM-04
-    let stream = "{}\u{1e}{\"type\":6}\u{1e}{\"type\":1,\"target\":\"Said\",\"arguments\":[\"\u{1F600}\"]}\u{1e}\
-                  {\"type\":3,\"invocationId\":\"1\",\"result\":5}\u{1e}"
-        .as_bytes();
-    for cut in 1..=stream.len() {
-        let fake = Fake::new().await;
-        let (told, mut said) = tokio::sync::mpsc::unbounded_channel();
-        let builder = Connection::builder(fake.at("/hub")).skip_negotiation().on("Said", move |text: String| {
-            let _ = told.send(text);
-            async {}
-        });
-        let client = async {
-            let connection = builder.connect().await.unwrap();
-            let called = connection.invoke::<u32>("Five", ()).await;
-            (connection, called)
-        };
-        let server = async {
-            let mut socket = fake.upgrade().await;
-            socket.receive().await;
-            let mut rest = stream;
-            // Up to the answer, which has to wait for its call.
-            let answer = stream.len() - "{\"type\":3,\"invocationId\":\"1\",\"result\":5}\u{1e}".len();
-            while !rest.is_empty() {
-                let sent = stream.len() - rest.len();
-                let mut end = cut.min(rest.len());
-                if sent < answer {
-                    end = end.min(answer - sent);
-                } else if sent == answer {
-                    while !socket.receive().await.contains("\"Five\"") {}
-                }
-                let (piece, behind) = rest.split_at(end);
-                socket.stream.send(Message::binary(piece.to_vec())).await.unwrap();
-                rest = behind;
-            }
-            socket
-        };
-        let ((_connection, called), _socket) = deadline("the call", join(client, server)).await;
-        assert_eq!(called, Ok(5), "cut every {cut} bytes");
-        assert_eq!(said.recv().await.as_deref(), Some("\u{1F600}"));
-    }
-}
-
-#[tokio::test]
 async fn a_message_longer_than_the_window_comes_in_pieces() {
     let (connection, mut socket) = open().await;
     let text = "x".repeat(300_000);

@@ -12,10 +12,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::{WebSocketStream, client_async};
-
-use crate::names::Names;
-use crate::recording::{Kind, Protocol, Step};
-use crate::wire::{Lane, Sent, invocation_id};
+use transcripts::{Kind, Lane, Names, Protocol, Sent, Step, invocation_id};
 
 /// Nothing waits this long unless the server fails the test.
 const DEADLINE: Duration = Duration::from_secs(15);

@@ -4,8 +4,7 @@
 //! codes of the server. Left open: how messages are framed and coalesced, pings, timing, how many items an endless stream
 //! has produced when it is cut off. Connection ids, tokens and question ids may differ, but consistently.
 //!
-//! Reading order: `recording` (the files), `wire` (bytes to messages), `names` (what may differ), `connection`, `replay`
-//! below.
+//! Reading order: the package `transcripts` (the files, and how they are compared), `connection`, `replay` below.
 //!
 //! The variable `HUB_SERVER` names another server to test; for the reference server set `HUB_IS_REFERENCE=1` too.
 //!
@@ -20,19 +19,15 @@
 
 mod connection;
 mod http;
-mod names;
-mod recording;
 mod server;
-mod wire;
 
 use std::collections::HashMap;
 
 use connection::Connection;
 use http::Response;
-use names::Names;
-use recording::{Kind, Side, Step, Transcript};
 use rmpv::Value;
 use server::Server;
+use transcripts::{Kind, Names, Side, Step, Transcript};
 
 macro_rules! transcripts {
     ($($name:ident: $scenario:literal,)*) => {
@@ -139,15 +134,18 @@ impl<'a> Replay<'a> {
             (Side::Server, Kind::HttpResponse) => return self.expect_response(step),
             // Opening and closing TCP connections follows from the rest.
             (_, Kind::TcpLevel) => return Ok(()),
+            (Side::Proxy, _) | (_, Kind::TcpCut | Kind::TcpRst | Kind::WsPing | Kind::WsPong) => {
+                return Err("nobody replays this against a server".to_owned());
+            }
             _ => {}
         }
         let connection = self.connections.get_mut(&step.conn);
         let connection = connection.ok_or("no such WebSocket")?;
         match (&step.from, &step.kind) {
-            (Side::Client, Kind::WsClose) => connection.close(step.head.code).await,
-            (Side::Server, Kind::WsClose) => connection.expect_close(step.head.code).await,
+            (Side::Client, Kind::WsClose) => connection.close(step.head.code.unwrap_or_default()).await,
+            (Side::Server, Kind::WsClose) => connection.expect_close(step.head.code.unwrap_or_default()).await,
             (Side::Client, _) => connection.send(step, &self.names).await,
-            (Side::Server, _) => connection.expect(&step.bytes(), &mut self.names).await,
+            _ => connection.expect(&step.bytes(), &mut self.names).await,
         }
     }
 

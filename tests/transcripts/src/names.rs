@@ -10,15 +10,21 @@ use crate::wire;
 /// What the recorded names are called in this run.
 ///
 /// In text the recording has placeholders such as `{connectionId1}`; inside MessagePack the ids stand as they were.
-pub(crate) struct Names(HashMap<String, String>);
+#[derive(Default)]
+pub struct Names(HashMap<String, String>);
 
 impl Names {
-    pub(crate) fn new() -> Self {
+    /// Those that are the same in every run.
+    pub fn new() -> Self {
         let any_trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         Self(HashMap::from([("{traceparent}".to_owned(), any_trace.to_owned())]))
     }
 
-    pub(crate) fn bind(&mut self, recorded: &str, live: &str) -> Result<(), String> {
+    /// Gives a recorded name its meaning.
+    ///
+    /// # Errors
+    /// When it has another one.
+    pub fn bind(&mut self, recorded: &str, live: &str) -> Result<(), String> {
         let bound = self.0.entry(recorded.to_owned()).or_insert_with(|| live.to_owned());
         if bound != live {
             return Err(format!("{recorded} was {bound} before and is {live} now"));
@@ -26,18 +32,19 @@ impl Names {
         Ok(())
     }
 
-    pub(crate) fn knows(&self, recorded: &str) -> bool {
+    /// Whether a recorded name has a meaning.
+    pub fn knows(&self, recorded: &str) -> bool {
         self.0.contains_key(recorded)
     }
 
     /// The text with every placeholder replaced whose meaning is known.
-    pub(crate) fn fill(&self, recorded: &str) -> String {
+    pub fn fill(&self, recorded: &str) -> String {
         let placeholders = self.0.iter().filter(|(name, _)| is_placeholder(name));
         placeholders.fold(recorded.to_owned(), |text, (name, live)| text.replace(name, live))
     }
 
     /// Bytes for the server. They go out as recorded, unless they hold a name.
-    pub(crate) fn fill_bytes(&self, protocol: Protocol, recorded: &[u8]) -> Vec<u8> {
+    pub fn fill_bytes(&self, protocol: Protocol, recorded: &[u8]) -> Vec<u8> {
         let mut rest = recorded;
         let mut filled = Vec::new();
         while let Ok(Some((used, mut message))) = wire::first_message(protocol, rest) {
@@ -67,7 +74,10 @@ impl Names {
     }
 
     /// Compares by meaning; a name met for the first time gets its meaning here.
-    pub(crate) fn unify(&mut self, recorded: &Value, live: &Value) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// What is different.
+    pub fn unify(&mut self, recorded: &Value, live: &Value) -> Result<(), String> {
         let equal = match (recorded, live) {
             (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
                 return a.iter().zip(b).try_for_each(|(a, b)| self.unify(a, b));

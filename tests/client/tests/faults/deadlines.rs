@@ -1,0 +1,57 @@
+//! Servers that never answer a call, and callers who do not wait for ever.
+
+use std::time::Duration;
+
+use client_tests::{Fake, Socket};
+use futures_util::{StreamExt, future::join, stream};
+use hub_client::Connection;
+use hub_core::Upload;
+use tokio::time::timeout;
+
+/// As long as the caller cares to wait.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+async fn open() -> (Connection, Socket) {
+    let fake = Fake::new().await;
+    let builder = Connection::builder(fake.at("/hub")).skip_negotiation();
+    let (connected, socket) = join(builder.connect(), fake.open()).await;
+    (connected.unwrap(), socket)
+}
+
+#[tokio::test]
+async fn a_call_that_is_never_answered_is_forgotten() {
+    let (connection, mut socket) = open().await;
+    assert!(timeout(PATIENCE, connection.invoke::<u32>("Never", ())).await.is_err());
+    assert!(socket.receive().await.contains("Never"));
+    let server = async {
+        // P-CAN-05: nothing is sent when a plain call is given up. Its answer comes late, and is nobody's (P-INV-17).
+        assert!(socket.receive().await.contains("\"Next\""));
+        socket.send("{\"type\":3,\"invocationId\":\"1\",\"result\":1}\u{1e}").await;
+        socket.send("{\"type\":3,\"invocationId\":\"2\",\"result\":2}\u{1e}").await;
+    };
+    assert_eq!(join(connection.invoke::<u32>("Next", ()), server).await.0, Ok(2));
+}
+
+#[tokio::test]
+async fn a_stream_that_never_goes_on_is_cancelled() {
+    // P-CAN-01
+    let (connection, mut socket) = open().await;
+    let mut items = connection.stream::<u32>("Numbers", ());
+    assert!(socket.receive().await.contains("Numbers"));
+    socket.send("{\"type\":2,\"invocationId\":\"1\",\"item\":7}\u{1e}").await;
+    assert_eq!(items.next().await, Some(Ok(7)));
+    assert!(timeout(PATIENCE, items.next()).await.is_err());
+    drop(items);
+    assert_eq!(socket.receive().await, "{\"type\":5,\"invocationId\":\"1\"}\u{1e}");
+}
+
+#[tokio::test]
+async fn the_uploads_of_a_call_that_is_given_up_end() {
+    // P-UP-02
+    let (connection, mut socket) = open().await;
+    let endless = Upload::new(stream::pending::<u32>());
+    assert!(timeout(PATIENCE, connection.invoke::<u32>("Sum", (endless,))).await.is_err());
+    assert!(socket.receive().await.contains("\"Sum\""));
+    let end = "{\"type\":3,\"invocationId\":\"1\",\"error\":\"Stream canceled by client.\"}\u{1e}";
+    assert_eq!(socket.receive().await, end);
+}
