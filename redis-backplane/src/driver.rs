@@ -1,0 +1,312 @@
+//! The task that keeps the link: dials, tells it all subscriptions, runs it until it is lost, and begins again.
+
+use std::collections::VecDeque;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, SystemTime};
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesOrdered, StreamExt};
+use hub_core::backplane::Unreachable;
+use tokio::sync::{oneshot, watch};
+use tokio::task::unconstrained;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::error::ConnectError;
+use crate::events;
+use crate::link::{Dial, DialError, Link, Lost};
+use crate::node::Node;
+use crate::outbox::Publication;
+use crate::receiver::Receiver;
+use crate::shared::Shared;
+use crate::state::{Counting, LinkState};
+use crate::wire;
+
+/// How many publications are sent in one write, and of how many bytes together.
+const BATCH: usize = 512;
+const BATCH_BYTES: usize = 256 * 1024;
+/// How many such writes are under way before Redis has confirmed the first.
+const WRITES: usize = 8;
+/// Of how many channels Redis is told in one write.
+const CHANNELS: usize = 1000;
+/// How often losses are logged, if there are any.
+const LOSS_WINDOW: Duration = Duration::from_secs(1);
+
+/// Runs until the last handle is dropped. The first attempt's outcome is told once.
+pub(crate) async fn run(
+    shared: Arc<Shared>,
+    dialler: impl Dial,
+    first: oneshot::Sender<Result<(), ConnectError>>,
+    closed: watch::Receiver<bool>,
+) {
+    let mut first = Some(first);
+    let mut failed = 0;
+    loop {
+        let started = Instant::now();
+        let Err(error) = session(&shared, &dialler, &mut first, &closed).await else { break };
+        if let (DialError::Refused(why), Some(first)) = (&error, first.take()) {
+            let _ = first.send(Err(ConnectError::Refused(why.clone())));
+            return;
+        }
+        let was_up = shared.link.borrow().is_up();
+        if was_up {
+            // A link that is lost as soon as it is up is one more failed attempt.
+            failed = if started.elapsed() > shared.options.longest_retry { 0 } else { failed + 1 };
+        }
+        let delay = delay(&shared, failed);
+        failed = failed.saturating_add(1);
+        down(&shared, &error, delay);
+        if let Some(first) = first.take() {
+            let _ = first.send(Ok(()));
+        }
+        tokio::select! {
+            () = sleep(delay) => {}
+            () = wait_closed(&closed) => break,
+        }
+    }
+    shared.subscriptions.down();
+    let left = shared.outbox.len();
+    Counting::add(&shared.counting.lost_out, left);
+    shared.outbox.down("the backplane was closed");
+    events::losses(&shared.counting);
+    events::closed(&shared.servers, left);
+}
+
+async fn wait_closed(closed: &watch::Receiver<bool>) {
+    // The sender is dropped with the last handle: that is what is waited for.
+    let _ = closed.clone().wait_for(|closed| *closed).await;
+}
+
+fn delay(shared: &Shared, failed: u32) -> Duration {
+    let options = &shared.options;
+    let doubled = 2_u32.checked_pow(failed).and_then(|times| options.first_retry.checked_mul(times));
+    let longest = doubled.map_or(options.longest_retry, |delay| delay.min(options.longest_retry));
+    // Without randomness all nodes come at once, which is no fault.
+    let random = getrandom::u32().map_or(1.0, |random| f64::from(random) / f64::from(u32::MAX));
+    longest.mul_f64(0.5 + random / 2.0)
+}
+
+fn down(shared: &Shared, error: &DialError, retry: Duration) {
+    let why = error.why();
+    let changed = shared.link.send_if_modified(|link| match link {
+        LinkState::Up => {
+            *link = LinkState::Down { since: SystemTime::now(), why: why.to_owned() };
+            true
+        }
+        LinkState::Down { why: known, .. } if known == why => false,
+        LinkState::Down { why: known, .. } => {
+            why.clone_into(known);
+            true
+        }
+    });
+    shared.outbox.down(why);
+    shared.subscriptions.down();
+    if changed {
+        events::down(&shared.servers, why, retry);
+    } else {
+        events::still_down(&shared.servers, why, retry);
+    }
+}
+
+/// One link from dialling to its loss; `Ok` when the backplane was closed and all is sent.
+async fn session(
+    shared: &Arc<Shared>,
+    dialler: &impl Dial,
+    first: &mut Option<oneshot::Sender<Result<(), ConnectError>>>,
+    closed: &watch::Receiver<bool>,
+) -> Result<(), DialError> {
+    let limit = shared.options.connect_timeout;
+    let receiver = Receiver::new(shared);
+    // However this ends, nothing of this link is delivered behind it.
+    let _gate = receiver.gate();
+    let connecting = async {
+        let link = dialler.dial(receiver).await?;
+        let subscriptions = shared.subscriptions.forget();
+        while !shared.subscriptions.up() {
+            tell(shared, &*link, shared.subscriptions.changes_now(CHANNELS)).await?;
+        }
+        Ok::<_, DialError>((link, subscriptions))
+    };
+    let connected = tokio::select! {
+        connected = timeout(limit, connecting) => connected,
+        () = wait_closed(closed) => return Ok(()),
+    };
+    let (link, subscriptions) = match connected {
+        Ok(connected) => connected?,
+        Err(_) => return Err(DialError::NotThere(format!("it took longer than {limit:?}, the connect_timeout"))),
+    };
+    shared.outbox.up();
+    shared.link.send_replace(LinkState::Up);
+    Counting::add(&shared.counting.links, 1);
+    events::up(&shared.servers, subscriptions);
+    if let Some(first) = first.take() {
+        let _ = first.send(Ok(()));
+    }
+    let link = &*link;
+    let lost = tokio::select! {
+        lost = link.lost() => lost,
+        lost = publish(shared, link) => lost,
+        lost = subscribe(shared, link) => lost,
+        lost = ping(shared, link) => lost,
+        lost = keep_secrets(shared, link) => lost,
+        lost = log_losses(shared) => lost,
+        () = wait_closed(closed) => {
+            finish(shared, link).await;
+            return Ok(());
+        }
+    };
+    Err(lost.into())
+}
+
+/// Sends what is accepted still, when nobody is left to wait for it.
+async fn finish(shared: &Shared, link: &dyn Link) {
+    let sending = async {
+        tokio::select! {
+            _ = publish(shared, link) => {}
+            () = shared.outbox.settled() => {}
+        }
+    };
+    // What is left is counted by who calls.
+    let _ = timeout(shared.options.response_timeout, sending).await;
+}
+
+async fn tell(shared: &Shared, link: &dyn Link, changes: crate::subscriptions::Changes) -> Result<(), Lost> {
+    // A channel is in one of them only.
+    let subscribing = link.subscribe(&changes.subscribe);
+    let unsubscribing = link.unsubscribe(&changes.unsubscribe);
+    tokio::try_join!(subscribing, unsubscribing)?;
+    shared.subscriptions.confirmed(&changes.subscribe);
+    Ok(())
+}
+
+async fn subscribe(shared: &Shared, link: &dyn Link) -> Lost {
+    loop {
+        let changes = shared.subscriptions.changes(CHANNELS).await;
+        if let Err(lost) = tell(shared, link, changes).await {
+            return lost;
+        }
+    }
+}
+
+async fn ping(shared: &Shared, link: &dyn Link) -> Lost {
+    loop {
+        sleep(shared.options.ping_interval).await;
+        if let Err(lost) = link.ping().await {
+            return lost;
+        }
+    }
+}
+
+async fn log_losses(shared: &Shared) -> Lost {
+    loop {
+        sleep(LOSS_WINDOW).await;
+        events::losses(&shared.counting);
+    }
+}
+
+async fn keep_secrets(shared: &Shared, link: &dyn Link) -> Lost {
+    // All of them anew: Redis may have lost them.
+    let mut nodes: Vec<Arc<Node>> = shared.nodes();
+    loop {
+        let mut again = false;
+        for node in nodes {
+            match shared.keep_secret(&node, link).await {
+                Ok(kept) => again |= !kept,
+                Err(lost) => return lost,
+            }
+        }
+        tokio::select! {
+            () = shared.proposed.notified() => {}
+            () = sleep(shared.options.longest_retry), if again => {}
+        }
+        nodes = shared.nodes();
+    }
+}
+
+/// Writes that are under way, in their order.
+struct Writes<'a> {
+    shared: &'a Shared,
+    flights: FuturesOrdered<BoxFuture<'static, Result<Vec<Result<usize, String>>, Lost>>>,
+    batches: VecDeque<Vec<Publication>>,
+}
+
+async fn publish(shared: &Shared, link: &dyn Link) -> Lost {
+    let mut writes = Writes { shared, flights: FuturesOrdered::new(), batches: VecDeque::new() };
+    loop {
+        tokio::select! {
+            biased;
+            Some(answers) = writes.flights.next(), if !writes.flights.is_empty() => match answers {
+                Ok(answers) => writes.answered(answers),
+                Err(lost) => return lost,
+            },
+            batch = shared.outbox.take(BATCH, BATCH_BYTES), if writes.batches.len() < WRITES => {
+                if let Err(lost) = writes.begin(link, batch) {
+                    return lost;
+                }
+            }
+        }
+    }
+}
+
+impl Writes<'_> {
+    fn begin(&mut self, link: &dyn Link, mut batch: Vec<Publication>) -> Result<(), Lost> {
+        for publication in &mut batch {
+            let number = publication.node.number(&publication.channel);
+            wire::number(&mut publication.message, number);
+        }
+        let messages: Vec<(&str, &[u8])> =
+            batch.iter().map(|publication| (&*publication.channel, &*publication.message)).collect();
+        let mut flight = link.publish(&messages);
+        for publication in &mut batch {
+            // It is written: what is kept is who waits.
+            publication.message = Vec::new();
+        }
+        self.batches.push_back(batch);
+        // Polled once, here, for its place in the order, which it must not miss for having run long enough.
+        let mut context = Context::from_waker(Waker::noop());
+        match pin!(unconstrained(&mut flight)).poll(&mut context) {
+            Poll::Ready(answers) => self.flights.push_back(Box::pin(std::future::ready(answers))),
+            Poll::Pending => self.flights.push_back(flight),
+        }
+        Ok(())
+    }
+
+    fn answered(&mut self, answers: Vec<Result<usize, String>>) {
+        let Some(batch) = self.batches.pop_front() else { return };
+        let number = batch.len();
+        let (mut published, mut refused) = (0, 0);
+        let missing = || Err("there is no answer".to_owned());
+        let mut answers = answers.into_iter();
+        for publication in batch {
+            let answer = answers.next().unwrap_or_else(missing);
+            match &answer {
+                Ok(_) => published += 1,
+                Err(why) => {
+                    refused += 1;
+                    events::publication_refused(&publication.channel, why);
+                }
+            }
+            if let Some(reply) = publication.reply {
+                let others = |receivers| self.shared.nodes_among(receivers, &publication.channel, publication.node.id);
+                let _ = reply.send(answer.map(others).map_err(Unreachable::new));
+            }
+        }
+        Counting::add(&self.shared.counting.published, published);
+        Counting::add(&self.shared.counting.lost_out, refused);
+        self.shared.outbox.settle(number);
+    }
+}
+
+impl Drop for Writes<'_> {
+    /// What was written and not confirmed is lost, as far as we know; it is not repeated.
+    fn drop(&mut self) {
+        for batch in self.batches.drain(..) {
+            Counting::add(&self.shared.counting.lost_out, batch.len() as u64);
+            self.shared.outbox.settle(batch.len());
+            for reply in batch.into_iter().filter_map(|publication| publication.reply) {
+                let _ = reply.send(Err(Unreachable::new("the link to Redis was lost before it confirmed")));
+            }
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! One connection to one Redis server.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use redis::aio::MultiplexedConnection;
+use redis::{
+    AsyncConnectionConfig, Cmd, ErrorKind, Pipeline, ProtocolVersion, PushInfo, PushKind, RedisConnectionInfo,
+    RedisError, Value,
+};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+use super::{DialError, Lost, Receive};
+
+/// A connected socket.
+pub(crate) trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Socket for T {}
+
+/// How connections are made.
+#[derive(Clone)]
+pub(crate) struct Connector {
+    pub(crate) user: Option<String>,
+    pub(crate) password: Option<String>,
+    pub(crate) database: u32,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<tokio_rustls::TlsConnector>,
+    pub(crate) response_timeout: Duration,
+}
+
+/// A connection with its driver. Dropping it ends both.
+pub(crate) struct Connection {
+    commands: MultiplexedConnection,
+    address: Arc<str>,
+    /// Why it ended, once it has.
+    ended: watch::Receiver<Option<Lost>>,
+    driver: AbortHandle,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+impl Connector {
+    /// Connects, and says who we are. What is pushed is given to `receive`.
+    pub(crate) async fn connect(
+        &self,
+        host: &str,
+        port: u16,
+        receive: Option<Arc<dyn Receive>>,
+    ) -> Result<Connection, DialError> {
+        let address: Arc<str> = format!("{host}:{port}").into();
+        let socket = self.socket(host, port).await?;
+        let mut info =
+            RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP3).set_db(i64::from(self.database));
+        if let Some(user) = &self.user {
+            info = info.set_username(user);
+        }
+        if let Some(password) = &self.password {
+            info = info.set_password(password);
+        }
+        let (end, ended) = watch::channel(None);
+        let mut config = AsyncConnectionConfig::new().set_response_timeout(Some(self.response_timeout));
+        if let Some(receive) = receive {
+            let (address, end) = (Arc::clone(&address), end.clone());
+            // Called by the driver, which reads no further until it returns: that is what bounds memory.
+            config = config.set_push_sender(move |push: PushInfo| -> Result<(), ()> {
+                if let Some(lost) = pushed(&address, push, &*receive) {
+                    end.send_modify(|ended| *ended = ended.take().or(Some(lost)));
+                }
+                Ok(())
+            });
+        }
+        let (commands, driver) = MultiplexedConnection::new_with_config(&info, socket, config)
+            .await
+            .map_err(|error| refusal(&address, &error))?;
+        let closed = Lost(format!("{address} closed the connection"));
+        let driver = tokio::spawn(async move {
+            driver.await;
+            end.send_modify(|ended| *ended = ended.take().or(Some(closed)));
+        });
+        Ok(Connection { commands, address, ended, driver: driver.abort_handle() })
+    }
+
+    async fn socket(&self, host: &str, port: u16) -> Result<Box<dyn Socket>, DialError> {
+        let not_there =
+            |what: &str, why: &dyn fmt::Display| DialError::NotThere(format!("{what} {host}:{port}: {why}"));
+        let socket =
+            TcpStream::connect((host, port)).await.map_err(|error| not_there("could not connect to", &error))?;
+        // Small messages are what this is about. A socket that is gone already needs no option.
+        let _ = socket.set_nodelay(true);
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.tls {
+            use tokio_rustls::rustls::{Error, pki_types::ServerName};
+
+            let name = ServerName::try_from(host.to_owned()).map_err(|error| {
+                DialError::Refused(format!("{host} is no name that a certificate can have: {error}"))
+            })?;
+            let socket = tls.connect(name, socket).await.map_err(|error| {
+                let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<Error>());
+                match cause {
+                    Some(cause @ Error::InvalidCertificate(_)) => DialError::Refused(format!(
+                        "the certificate of {host}:{port} is not trusted: {cause}. Put its authority into \
+                         `RedisTls::authorities`, and dial the name that it is made for"
+                    )),
+                    Some(cause @ Error::InvalidMessage(_)) => {
+                        DialError::Refused(format!("{host}:{port} does not speak TLS ({cause}): is it the right port?"))
+                    }
+                    _ => not_there("could not speak TLS with", &error),
+                }
+            })?;
+            return Ok(Box::new(socket));
+        }
+        Ok(Box::new(socket))
+    }
+}
+
+impl Connection {
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Sends a command and gives its answer. The inner error is Redis's own.
+    pub(crate) async fn ask(&self, command: &Cmd) -> Result<Result<Value, RedisError>, Lost> {
+        match self.commands.clone().send_packed_command(command).await {
+            Ok(Value::ServerError(error)) => Ok(Err(error.into())),
+            Ok(value) => Ok(Ok(value)),
+            Err(error) => Err(self.gone(&error)),
+        }
+    }
+
+    /// Sends commands in one write and gives their answers. From the first poll on they have their place in the order.
+    pub(crate) fn ask_all(
+        &self,
+        commands: Pipeline,
+    ) -> impl Future<Output = Result<Vec<Value>, Lost>> + Send + 'static {
+        let mut connection = self.commands.clone();
+        let (address, ended) = (Arc::clone(&self.address), self.ended.clone());
+        async move {
+            let count = commands.len();
+            if count == 0 {
+                return Ok(Vec::new());
+            }
+            let sent = connection.send_packed_commands(&commands, 0, count).await;
+            sent.map_err(|error| why_gone(&address, &ended, &error))
+        }
+    }
+
+    /// Waits until it ends.
+    pub(crate) async fn lost(&self) -> Lost {
+        let mut ended = self.ended.clone();
+        match ended.wait_for(Option::is_some).await.map(|ended| ended.clone()) {
+            Ok(Some(lost)) => lost,
+            _ => Lost(format!("the connection to {} has ended", self.address)),
+        }
+    }
+
+    fn gone(&self, error: &RedisError) -> Lost {
+        why_gone(&self.address, &self.ended, error)
+    }
+}
+
+fn why_gone(address: &str, ended: &watch::Receiver<Option<Lost>>, error: &RedisError) -> Lost {
+    if error.is_timeout() {
+        return Lost(format!("{address} did not answer within the response timeout"));
+    }
+    ended.borrow().clone().unwrap_or_else(|| Lost(format!("the connection to {address} broke: {error}")))
+}
+
+/// Takes what Redis pushes. Gives why the connection is of no use any more, if it is not.
+fn pushed(address: &str, push: PushInfo, receive: &dyn Receive) -> Option<Lost> {
+    match push.kind {
+        PushKind::Message | PushKind::SMessage => {
+            let mut data = push.data.into_iter();
+            if let (Some(Value::BulkString(channel)), Some(Value::BulkString(message))) = (data.next(), data.next()) {
+                receive.receive(&channel, Bytes::from(message));
+            }
+            None
+        }
+        PushKind::Disconnection => Some(Lost(format!("{address} closed the connection"))),
+        _ => None,
+    }
+}
+
+/// What Redis refused, in words that say what to do.
+pub(crate) fn refusal(address: &str, error: &RedisError) -> DialError {
+    let detail = error.detail().unwrap_or_default();
+    let advice = match error.code().unwrap_or_default() {
+        "WRONGPASS" => "check `user` and `password`",
+        "NOAUTH" => "it wants a `password`, and a `user` if that is not the default one",
+        "NOPERM" => {
+            "the user may not do what the backplane does. It needs `+publish +subscribe +unsubscribe +spublish \
+             +ssubscribe +sunsubscribe +ping +hello +select +get +set +cluster|slots +role`, the channels `&PREFIX:*` and \
+             the keys `~PREFIX:*`, where PREFIX is the option `prefix`"
+        }
+        "NOPROTO" => "it has to be Redis 6 or newer",
+        "ERR" if detail.contains("without any password configured") => {
+            "it has no password for the default user: leave `password` out, or name the `user`"
+        }
+        "ERR" if detail.contains("DB index") => "choose a smaller `database`",
+        "ERR" if detail.contains("cluster support disabled") => "it is no Cluster: use `RedisServers::One`",
+        "ERR" if detail.contains("unknown command") => {
+            "it has to be Redis 6 or newer, and 7 or newer in a Cluster, with that command not renamed"
+        }
+        _ if error.kind() == ErrorKind::AuthenticationFailed => "check `user` and `password`",
+        _ if error.kind() == ErrorKind::RESP3NotSupported => "it has to be Redis 6 or newer",
+        _ => return DialError::NotThere(format!("{address} could not be used: {error}")),
+    };
+    DialError::Refused(format!("Redis at {address} refused: {error}. To do: {advice}"))
+}

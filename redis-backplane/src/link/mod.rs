@@ -1,0 +1,90 @@
+//! The link to Redis: what the rest of the crate asks of it.
+//!
+//! [`Link`] is what is asked, of whichever kind of Redis; [`Dial`] makes one. A link that is lost is thrown away, and
+//! another is dialled.
+
+pub(crate) mod cluster;
+mod connection;
+mod dial;
+mod sentinel;
+mod server;
+mod tls;
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+
+pub(crate) use self::dial::Dialler;
+
+/// Makes links.
+#[async_trait]
+pub(crate) trait Dial: Send + Sync {
+    /// Connects. What is received on the link is given to `receive`, from the link's own tasks: a link reads no further
+    /// while it is handed over, so that what was received and not handed over is bounded.
+    async fn dial(&self, receive: Arc<dyn Receive>) -> Result<Box<dyn Link>, DialError>;
+}
+
+/// Takes what a link receives.
+pub(crate) trait Receive: Send + Sync {
+    /// Takes a message from a channel. Those of one channel come in order, one at a time.
+    fn receive(&self, channel: &[u8], message: Bytes);
+}
+
+/// A connected link.
+#[async_trait]
+pub(crate) trait Link: Send + Sync {
+    /// Publishes messages to channels. From its first poll on they have their place in the order; when it is done, it
+    /// gives for each how many subscribers it had, or why it was refused.
+    fn publish(&self, messages: &[(&str, &[u8])]) -> BoxFuture<'static, Result<Vec<Result<usize, String>>, Lost>>;
+
+    /// Subscribes to channels. When it is done, what is published to them from then on is received.
+    async fn subscribe(&self, channels: &[Arc<str>]) -> Result<(), Lost>;
+
+    /// Unsubscribes from channels.
+    async fn unsubscribe(&self, channels: &[Arc<str>]) -> Result<(), Lost>;
+
+    /// Asks whether Redis is there, on each of the link's connections.
+    async fn ping(&self) -> Result<(), Lost>;
+
+    /// Keeps a value under a key, unless there is one, and gives the one that is there. The inner error is a refusal.
+    async fn keep(&self, key: &str, value: &[u8]) -> Result<Result<Vec<u8>, String>, Lost>;
+
+    /// Waits until a connection of the link ends, and says why.
+    async fn lost(&self) -> Lost;
+}
+
+/// Why a link is of no use any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Lost(pub(crate) String);
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why there is no link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum DialError {
+    /// Redis is not there, or not ready.
+    NotThere(String),
+    /// It is there, and will refuse again until somebody changes something.
+    Refused(String),
+}
+
+impl DialError {
+    pub(crate) fn why(&self) -> &str {
+        match self {
+            Self::NotThere(why) | Self::Refused(why) => why,
+        }
+    }
+}
+
+impl From<Lost> for DialError {
+    fn from(lost: Lost) -> Self {
+        Self::NotThere(lost.0)
+    }
+}

@@ -1,0 +1,99 @@
+//! The link to the primary that Sentinels name.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::future::BoxFuture;
+use redis::{Value, cmd, from_redis_value};
+
+use super::connection::{Connector, refusal};
+use super::server::{PLAIN, Server};
+use super::{DialError, Link, Lost, Receive};
+use crate::options::split_address;
+
+/// The link to a server that has to be the primary.
+#[derive(Debug)]
+pub(crate) struct Primary(Server);
+
+/// Asks one Sentinel after the other, and connects to the primary that the first names who knows one.
+pub(crate) async fn dial(
+    to_sentinel: &Connector,
+    to_server: &Connector,
+    sentinels: &[String],
+    name: &str,
+    prefix: &str,
+    receive: Arc<dyn Receive>,
+) -> Result<Primary, DialError> {
+    let mut last = None;
+    for sentinel in sentinels {
+        match address(to_sentinel, sentinel, name).await {
+            Ok((host, port)) => {
+                let primary = Primary(Server::dial(to_server, (&host, port), &PLAIN, receive).await?);
+                // A Sentinel may be late to know.
+                primary.check_role().await?;
+                primary.0.probe(prefix).await?;
+                return Ok(primary);
+            }
+            // What was refused says more than who was not there.
+            Err(error) => match last {
+                Some(DialError::Refused(_)) => {}
+                _ => last = Some(error),
+            },
+        }
+    }
+    Err(last.unwrap_or_else(|| DialError::NotThere("there is no Sentinel".to_owned())))
+}
+
+async fn address(connector: &Connector, sentinel: &str, name: &str) -> Result<(String, u16), DialError> {
+    let (host, port) = split_address(sentinel, 26379).unwrap_or((sentinel, 26379));
+    let connection = connector.connect(host, port, None).await?;
+    let mut command = cmd("SENTINEL");
+    command.arg("GET-MASTER-ADDR-BY-NAME").arg(name);
+    match connection.ask(&command).await?.map_err(|error| refusal(connection.address(), &error))? {
+        Value::Nil => {
+            Err(DialError::Refused(format!("the Sentinel at {host}:{port} knows no primary {name:?}: check `primary`")))
+        }
+        answer => from_redis_value::<(String, u16)>(answer)
+            .map_err(|error| DialError::NotThere(format!("the Sentinel at {host}:{port} gave no address: {error}"))),
+    }
+}
+
+impl Primary {
+    /// A server that was made a replica serves pub/sub still, to whoever has not noticed.
+    async fn check_role(&self) -> Result<(), Lost> {
+        let address = self.0.address();
+        match self.0.publisher().ask(&cmd("ROLE")).await? {
+            Ok(Value::Array(answer)) if answer.first() == Some(&Value::BulkString(b"master".to_vec())) => Ok(()),
+            Ok(_) => Err(Lost(format!("{address} is not the primary any more"))),
+            Err(error) => Err(Lost(format!("{address} does not tell its role: {error}"))),
+        }
+    }
+}
+
+#[async_trait]
+impl Link for Primary {
+    fn publish(&self, messages: &[(&str, &[u8])]) -> BoxFuture<'static, Result<Vec<Result<usize, String>>, Lost>> {
+        self.0.publish(messages)
+    }
+
+    async fn subscribe(&self, channels: &[Arc<str>]) -> Result<(), Lost> {
+        self.0.subscribe(channels).await
+    }
+
+    async fn unsubscribe(&self, channels: &[Arc<str>]) -> Result<(), Lost> {
+        self.0.unsubscribe(channels).await
+    }
+
+    async fn ping(&self) -> Result<(), Lost> {
+        self.check_role().await?;
+        self.0.ping().await
+    }
+
+    async fn keep(&self, key: &str, value: &[u8]) -> Result<Result<Vec<u8>, String>, Lost> {
+        self.0.keep(key, value).await
+    }
+
+    async fn lost(&self) -> Lost {
+        self.0.lost().await
+    }
+}

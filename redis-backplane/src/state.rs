@@ -1,0 +1,114 @@
+//! What the link is at the moment, and what went through it.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+/// The link to Redis. See [`RedisBackplane::link`](crate::RedisBackplane::link).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkState {
+    /// Publications go out, subscriptions are in force.
+    Up,
+    /// They do not, and it is tried again.
+    Down {
+        /// Since when.
+        since: SystemTime,
+        /// Why, for people to read: why it was lost, or why the last attempt failed.
+        why: String,
+    },
+}
+
+impl LinkState {
+    /// Whether the link is up.
+    pub fn is_up(&self) -> bool {
+        *self == Self::Up
+    }
+}
+
+impl fmt::Display for LinkState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Up => f.write_str("up"),
+            Self::Down { why, .. } => write!(f, "down: {why}"),
+        }
+    }
+}
+
+/// What a backplane has done since it was connected. See
+/// [`RedisBackplane::counters`](crate::RedisBackplane::counters).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counters {
+    /// Publications that Redis confirmed.
+    pub published: u64,
+    /// Publications that were accepted and not confirmed: the link was lost with them under way, or Redis refused them.
+    /// Some of them may have arrived.
+    pub lost_out: u64,
+    /// Deliveries received from other nodes.
+    pub received: u64,
+    /// Deliveries of other nodes that did not arrive here, known by the gaps in the numbers of those that did. What a
+    /// sender published last is in no gap until it publishes to the same topic again.
+    pub lost_in: u64,
+    /// Messages that could not be read, and were refused: of another version, or none of ours.
+    pub unreadable: u64,
+    /// How often the link came up.
+    pub links: u64,
+}
+
+/// The counters, as they are counted; and what of the losses is not logged yet.
+#[derive(Debug, Default)]
+pub(crate) struct Counting {
+    pub(crate) published: AtomicU64,
+    pub(crate) lost_out: AtomicU64,
+    pub(crate) received: AtomicU64,
+    pub(crate) lost_in: AtomicU64,
+    pub(crate) unreadable: AtomicU64,
+    pub(crate) links: AtomicU64,
+    logged: Logged,
+}
+
+#[derive(Debug, Default)]
+struct Logged {
+    lost_out: AtomicU64,
+    lost_in: AtomicU64,
+    unreadable: AtomicU64,
+}
+
+/// Losses since they were last asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Losses {
+    pub(crate) out: u64,
+    pub(crate) lost_in: u64,
+    pub(crate) unreadable: u64,
+}
+
+impl Counting {
+    pub(crate) fn add(counter: &AtomicU64, number: u64) {
+        counter.fetch_add(number, Ordering::Relaxed);
+    }
+
+    pub(crate) fn read(&self) -> Counters {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Counters {
+            published: read(&self.published),
+            lost_out: read(&self.lost_out),
+            received: read(&self.received),
+            lost_in: read(&self.lost_in),
+            unreadable: read(&self.unreadable),
+            links: read(&self.links),
+        }
+    }
+
+    /// What was lost since this was called last.
+    pub(crate) fn losses(&self) -> Losses {
+        let since = |counter: &AtomicU64, logged: &AtomicU64| {
+            let now = counter.load(Ordering::Relaxed);
+            now.saturating_sub(logged.swap(now, Ordering::Relaxed))
+        };
+        Losses {
+            out: since(&self.lost_out, &self.logged.lost_out),
+            lost_in: since(&self.lost_in, &self.logged.lost_in),
+            unreadable: since(&self.unreadable, &self.logged.unreadable),
+        }
+    }
+}
