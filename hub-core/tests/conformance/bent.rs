@@ -1,16 +1,17 @@
 //! Backplanes that each break the rules in one way, to see that the suite notices.
 
+mod hears;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use hub_core::backplane::{
-    Attachment, Backplane, Delivery, Framed, InProcess, Inbox, NodeId, Reply, Subscribed, Topic, Unreachable,
-};
+use hub_core::backplane::{Attachment, Backplane, Delivery, InProcess, Inbox, NodeId, Subscribed, Topic, Unreachable};
 use hub_core::conformance::{Cluster, Link, Switched};
+
+use self::hears::Hears;
 
 /// In which way a backplane is bent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,14 +159,7 @@ impl std::fmt::Debug for Common {
 impl Backplane for Handle {
     fn attach(&self, hub: &str, inbox: Arc<dyn Inbox>) -> Arc<dyn Attachment> {
         let Self(bend, process, medium, common) = self;
-        let hears = Arc::new(Hears {
-            bend: *bend,
-            hub: hub.to_owned(),
-            inbox,
-            counts: Mutex::default(),
-            held: Mutex::default(),
-            last: Mutex::default(),
-        });
+        let hears = Arc::new(Hears::new(*bend, hub, inbox));
         let one = matches!(bend, Bend::HubsAreOne | Bend::JoinsByColon);
         let attachment = medium.attach(if one { "one" } else { hub }, Arc::clone(&hears) as _);
         if *bend == Bend::NeverDetaches {
@@ -183,86 +177,6 @@ impl Backplane for Handle {
         });
         common.nodes.lock().unwrap().push(Arc::downgrade(&node));
         node
-    }
-}
-
-/// What a node is given, bent.
-struct Hears {
-    bend: Bend,
-    hub: String,
-    inbox: Arc<dyn Inbox>,
-    counts: Mutex<HashMap<Topic, usize>>,
-    held: Mutex<HashMap<(Topic, usize), Delivery>>,
-    last: Mutex<Option<(Topic, Delivery)>>,
-}
-
-impl Inbox for Hears {
-    fn deliver(&self, topic: &Topic, delivery: Delivery) {
-        let topic = &self.back(topic);
-        let nth = {
-            let mut counts = self.counts.lock().unwrap();
-            let count = counts.entry(topic.clone()).or_default();
-            *count += 1;
-            *count
-        };
-        let seventieth = nth.is_multiple_of(70) && !matches!(topic, Topic::Node(_));
-        let delivery = bent(self.bend, delivery);
-        *self.last.lock().unwrap() = Some((topic.clone(), delivery.clone()));
-        match self.bend {
-            Bend::Loses if seventieth => return,
-            Bend::Repeats if seventieth => self.inbox.deliver(topic, delivery.clone()),
-            Bend::Reorders if seventieth => {
-                self.held.lock().unwrap().insert((topic.clone(), nth + 10), delivery);
-                return;
-            }
-            _ => {}
-        }
-        let held = self.held.lock().unwrap().remove(&(topic.clone(), nth));
-        self.inbox.deliver(topic, delivery);
-        if let Some(held) = held {
-            self.inbox.deliver(topic, held);
-        }
-    }
-
-    fn shared_secret(&self, secret: [u8; 32]) {
-        if !matches!(self.bend, Bend::OwnSecrets | Bend::OneSecret | Bend::NoSecrets) {
-            self.inbox.shared_secret(secret);
-        }
-    }
-}
-
-impl Hears {
-    /// The topic as the hub knows it.
-    fn back(&self, topic: &Topic) -> Topic {
-        match topic {
-            Topic::Group(name) if self.bend == Bend::JoinsByColon => {
-                Topic::Group(name.as_str().strip_prefix(&format!("{}:", self.hub)).unwrap_or(name).into())
-            }
-            Topic::User(name) if self.bend == Bend::JoinsByColon => match name.as_str().split_once('\n') {
-                Some(("all", _)) => Topic::All,
-                Some((_, name)) => Topic::User(name.into()),
-                None => topic.clone(),
-            },
-            topic => topic.clone(),
-        }
-    }
-}
-
-fn bent(bend: Bend, delivery: Delivery) -> Delivery {
-    match (bend, delivery) {
-        (Bend::FillsIn, Delivery::Notice { message: Framed { json, messagepack: None }, except })
-            if except.len() == 1 =>
-        {
-            Delivery::Notice { message: Framed { json, messagepack: Some(Bytes::new()) }, except }
-        }
-        (Bend::LosesErrors, Delivery::Reply { id, reply: Reply::Answer(hub_core::message::Outcome::Error(_)) }) => {
-            Delivery::Reply { id, reply: Reply::Answer(hub_core::message::Outcome::Error("error".to_owned())) }
-        }
-        (Bend::CutsMessages, Delivery::Notice { message: Framed { json: Some(json), messagepack }, except }) => {
-            let json = Some(json.slice(..json.len().min(65_536)));
-            Delivery::Notice { message: Framed { json, messagepack }, except }
-        }
-        (_, delivery) => delivery,
     }
 }
 
