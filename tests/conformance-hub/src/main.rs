@@ -14,21 +14,24 @@ use axum::routing::{get, post};
 use axum::serve::ListenerExt;
 use futures_util::future::join_all;
 use hub_server::{HubHandle, HubOptions, HubRoute, InvalidOption, Origins};
+use redis_backplane::RedisBackplane;
 use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::hub::ConformanceHub;
 
-const USAGE: &str = "usage: conformance-hub [--urls http://127.0.0.1:5000] [--quiet]";
+const USAGE: &str = "usage: conformance-hub [--urls http://127.0.0.1:5000] [--redis 127.0.0.1:6379] [--quiet]";
 
 struct Arguments {
     address: String,
+    /// The Redis over which other nodes are reached.
+    redis: Option<String>,
     quiet: bool,
 }
 
 fn arguments() -> Result<Arguments, String> {
-    let mut arguments = Arguments { address: "127.0.0.1:5000".to_owned(), quiet: false };
+    let mut arguments = Arguments { address: "127.0.0.1:5000".to_owned(), redis: None, quiet: false };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         match word.as_str() {
@@ -37,6 +40,10 @@ fn arguments() -> Result<Arguments, String> {
                 let address =
                     url.strip_prefix("http://").ok_or(format!("--urls is {url}, allowed is http://HOST:PORT"))?;
                 arguments.address = address.trim_end_matches('/').to_owned();
+            }
+            "--redis" => {
+                let redis = words.next().ok_or("--redis needs a value, such as 127.0.0.1:6379")?;
+                arguments.redis = Some(redis);
             }
             "--quiet" => arguments.quiet = true,
             other => return Err(format!("{other} is not an option")),
@@ -57,7 +64,7 @@ async fn main() -> ExitCode {
     if !arguments.quiet {
         tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::WARN).init();
     }
-    match run(&arguments.address).await {
+    match run(&arguments).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
@@ -66,9 +73,13 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(address: &str) -> Result<(), Box<dyn std::error::Error>> {
-    let (app, hubs) = app()?;
-    let listener = TcpListener::bind(address).await?;
+async fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
+    let backplane = match &arguments.redis {
+        Some(redis) => Some(RedisBackplane::connect(format!("redis://{redis}").as_str()).await?),
+        None => None,
+    };
+    let (app, hubs) = app(backplane.as_ref())?;
+    let listener = TcpListener::bind(&arguments.address).await?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     println!("listening on http://{}", listener.local_addr()?);
     let listener = listener.tap_io(|socket| {
@@ -84,7 +95,7 @@ async fn run(address: &str) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn app() -> Result<(Router, Vec<HubHandle<ConformanceHub>>), InvalidOption> {
+fn app(backplane: Option<&RedisBackplane>) -> Result<(Router, Vec<HubHandle<ConformanceHub>>), InvalidOption> {
     let defaults = HubOptions::default;
     let endpoints = [
         ("/hub", defaults()),
@@ -110,11 +121,16 @@ fn app() -> Result<(Router, Vec<HubHandle<ConformanceHub>>), InvalidOption> {
     for (path, options) in endpoints {
         let bearer = tokens::bearer();
         let bearer = if path == "/hub-auth" { bearer.required() } else { bearer };
-        let (router, hub) = HubRoute::new(ConformanceHub::new)
+        let mut route = HubRoute::new(ConformanceHub::new)
+            // Each endpoint is a hub of its own.
+            .name(path)
             .options(options)?
             .identify(bearer.identify())
-            .allowed_origins(Origins::matching(is_local))
-            .build();
+            .allowed_origins(Origins::matching(is_local));
+        if let Some(backplane) = backplane {
+            route = route.backplane(backplane.clone());
+        }
+        let (router, hub) = route.build();
         app = app.nest(path, router);
         hubs.push(hub);
     }
