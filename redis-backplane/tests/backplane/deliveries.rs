@@ -170,7 +170,7 @@ async fn an_emitter_reaches_clients_and_flush_says_when() {
     let Some(redis) = RedisServer::start() else { return };
     let (a, b) = (connected(options(&redis.url())).await, connected(options(&redis.url())).await);
     let mut node = Node::listening(&b, "Chat", &[group("lobby")]).await;
-    let emitter = hub_core::backplane::Emitter::<hub_core::Untyped<hub_core::Unbound>>::new(&a, "Chat");
+    let emitter = hub_core::backplane::Emitter::<hub_core::Untyped>::new(&a, "Chat");
     use hub_core::Remote;
     emitter.group("lobby").send("Said", ("the house", "closed")).await.unwrap();
     guard("it is confirmed", a.flush()).await.unwrap();
