@@ -1,0 +1,9 @@
+//! The backplane against real Redis servers, and their faults.
+
+mod common;
+mod credentials;
+mod deliveries;
+mod faults;
+mod kinds;
+mod losses;
+mod secrets;

@@ -1,0 +1,53 @@
+//! The secret that the nodes of a hub have in common.
+
+use redis_for_tests::RedisServer;
+
+use crate::common::{Node, connected, down, options, up};
+
+#[tokio::test]
+async fn the_first_secret_proposed_is_everybodys() {
+    let Some(redis) = RedisServer::start() else { return };
+    let (a, b) = (connected(options(&redis.url())).await, connected(options(&redis.url())).await);
+    let mut first = Node::new(&a, "Chat");
+    first.attachment.propose_secret([1; 32]);
+    assert_eq!(first.secret().await, [1; 32]);
+    let mut second = Node::new(&b, "Chat");
+    second.attachment.propose_secret([2; 32]);
+    assert_eq!(second.secret().await, [1; 32]);
+    // Another hub has its own.
+    let mut other = Node::new(&b, "Other");
+    other.attachment.propose_secret([3; 32]);
+    assert_eq!(other.secret().await, [3; 32]);
+}
+
+#[tokio::test]
+async fn nodes_give_a_redis_that_lost_it_the_secret_back() {
+    let Some(mut redis) = RedisServer::start() else { return };
+    let (a, b) = (connected(options(&redis.url())).await, connected(options(&redis.url())).await);
+    let (mut first, mut second) = (Node::new(&a, "Chat"), Node::new(&b, "Chat"));
+    first.attachment.propose_secret([1; 32]);
+    assert_eq!(first.secret().await, [1; 32]);
+    second.attachment.propose_secret([2; 32]);
+    assert_eq!(second.secret().await, [1; 32]);
+    redis.kill();
+    down(&a).await;
+    down(&b).await;
+    redis.restart();
+    up(&b).await;
+    // Whoever is first back, it is the one that all know.
+    let mut third = Node::new(&b, "Chat");
+    third.attachment.propose_secret([3; 32]);
+    assert_eq!(third.secret().await, [1; 32]);
+}
+
+#[tokio::test]
+async fn a_secret_proposed_while_redis_is_away_is_told_when_it_is_back() {
+    let Some(mut redis) = RedisServer::start() else { return };
+    let backplane = connected(options(&redis.url())).await;
+    redis.kill();
+    down(&backplane).await;
+    let mut node = Node::new(&backplane, "Chat");
+    node.attachment.propose_secret([9; 32]);
+    redis.restart();
+    assert_eq!(node.secret().await, [9; 32]);
+}
