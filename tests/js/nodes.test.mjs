@@ -53,13 +53,15 @@ describe('nodes', { skip }, async () => {
     const [here, there] = await onEach(t, { ask: () => (asked(), new Promise(() => {})) });
     let asked;
     const wasAsked = new Promise(resolve => { asked = resolve; });
-    const answer = here.invoke('AskClient', there.id, 'hi');
+    // The client forgets it with its connection.
+    const { id } = there;
+    const answer = here.invoke('AskClient', id, 'hi');
     await wasAsked;
     await nodes[1].kill();
     await assert.rejects(answer, { message: /HubException: Connection '.*' disconnected\./ });
     // It is as if the connection had never been.
-    assert.equal(await here.invoke('AddToGroup', there.id, 'g'), null);
-    assert.equal(await here.invoke('SendToClient', there.id, 'hi'), null);
-    await assert.rejects(here.invoke('AskClient', there.id, 'hi'), { message: /does not exist\./ });
+    assert.equal(await here.invoke('AddToGroup', id, 'g'), null);
+    assert.equal(await here.invoke('SendToClient', id, 'hi'), null);
+    await assert.rejects(here.invoke('AskClient', id, 'hi'), { message: /does not exist\./ });
   });
 });

@@ -50,7 +50,8 @@ async fn a_password_that_redis_does_not_want_is_refused() {
 #[tokio::test]
 async fn an_access_list_may_allow_one_prefix() {
     let Some(redis) = RedisServer::start() else { return };
-    let rules = "reset on >secret ~chat:* &chat:* -@all +publish +subscribe +unsubscribe +ping +hello +select +get +set";
+    let rules =
+        "reset on >secret ~chat:* &chat:* -@all +publish +subscribe +unsubscribe +ping +hello +select +get +set";
     let rules: Vec<&str> = ["ACL", "SETUSER", "hub"].into_iter().chain(rules.split(' ')).collect();
     assert_eq!(redis.command(&rules), "OK");
     let url = format!("redis://hub:secret@{}/3", redis.address());

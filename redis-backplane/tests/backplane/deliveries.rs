@@ -121,9 +121,8 @@ async fn publications_are_counted_where_asked_for() {
     let (a, b) = (connected(options(&redis.url())).await, connected(options(&redis.url())).await);
     let sender = Node::new(&a, "Chat");
     let topic = group("counted");
-    let count = async |node: &Node| {
-        guard("a number", node.attachment.publish_counted(&topic, &notice("x"))).await.unwrap()
-    };
+    let count =
+        async |node: &Node| guard("a number", node.attachment.publish_counted(&topic, &notice("x"))).await.unwrap();
     assert_eq!(count(&sender).await, 0);
     let far = Node::listening(&b, "Chat", std::slice::from_ref(&topic)).await;
     assert_eq!(count(&sender).await, 1);
@@ -193,8 +192,6 @@ async fn what_was_accepted_is_sent_when_the_last_handle_is_dropped() {
         assert_eq!(node.text().await, number.to_string());
     }
     // One pair of connections is left, and redis-cli's own.
-    crate::common::until("its connections are closed", || {
-        redis.command(&["CLIENT", "LIST"]).lines().count() == 3
-    })
-    .await;
+    crate::common::until("its connections are closed", || redis.command(&["CLIENT", "LIST"]).lines().count() == 3)
+        .await;
 }

@@ -189,10 +189,8 @@ async fn a_subscriber_that_redis_cuts_off_for_reading_too_slowly_comes_back() {
     let limit = ["--client-output-buffer-limit", "pubsub 100kb 0 0"];
     let Some(redis) = RedisServer::start_with(&limit) else { return };
     let relay = Relay::to(redis.address()).await.unwrap();
-    let patient = RedisOptions {
-        response_timeout: Duration::from_secs(60),
-        ..options(&format!("redis://{}", relay.address()))
-    };
+    let patient =
+        RedisOptions { response_timeout: Duration::from_secs(60), ..options(&format!("redis://{}", relay.address())) };
     let far = connected(patient).await;
     let near = connected(options(&redis.url())).await;
     let sender = Node::new(&near, "Chat");

@@ -4,7 +4,7 @@ use hub_core::backplane::Topic;
 use redis_backplane::{ConnectError, RedisBackplane, RedisOptions, RedisServers};
 use redis_for_tests::{RedisCluster, RedisSentinel};
 
-use crate::common::{Node, connected, group, guard, notice, options, up, until};
+use crate::common::{Node, connected, group, guard, notice, options, until, up};
 
 fn groups() -> Vec<Topic> {
     (0..60).map(|number| group(&format!("room {number}"))).collect()

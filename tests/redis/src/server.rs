@@ -79,7 +79,15 @@ impl RedisServer {
             let (port, directory) = (free_port(), new_directory());
             let arguments = arguments(port, &directory);
             if let Some(process) = Process::start(&directory, &arguments) {
-                return Self { port, directory, arguments, cli: Vec::new(), tls: false, files: None, process: Some(process) };
+                return Self {
+                    port,
+                    directory,
+                    arguments,
+                    cli: Vec::new(),
+                    tls: false,
+                    files: None,
+                    process: Some(process),
+                };
             }
             let _ = std::fs::remove_dir_all(directory);
         }
@@ -154,7 +162,8 @@ impl Drop for RedisServer {
 /// A port that was free a moment ago, with that of a Cluster's bus, 10,000 above it.
 fn free_port() -> u16 {
     loop {
-        let port = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr()).expect("a port").port();
+        let port =
+            TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr()).expect("a port").port();
         if let Some(bus) = port.checked_add(10_000)
             && TcpListener::bind(("127.0.0.1", bus)).is_ok()
         {

@@ -32,11 +32,7 @@ impl Authority {
         let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
         let certificate =
             CertificateParams::new(names).expect("names").signed_by(&key, &issuer).expect("a certificate");
-        Self {
-            authority: authority.der().to_vec(),
-            certificate: certificate.der().to_vec(),
-            key: key.serialize_der(),
-        }
+        Self { authority: authority.der().to_vec(), certificate: certificate.der().to_vec(), key: key.serialize_der() }
     }
 
     /// The authority's certificate, in DER.
