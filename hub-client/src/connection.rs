@@ -157,7 +157,9 @@ impl Connection {
     }
 
     /// Closes the connection, for all its handles: what was handed over before is sent, then a Close message
-    /// (P-CLS-10).
+    /// (P-CLS-10). It waits until the server has taken its leave too, as long as
+    /// [`close_timeout`](Builder::close_timeout) at most: a program that is over earlier may take with it what the server
+    /// has not read.
     pub async fn stop(&self) {
         self.begin_stop();
         self.closed().await;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hub_core::CallError;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::attempt::{Connector, Link, flush, part};
 use crate::commands::{Command, not_connected};
@@ -59,7 +59,7 @@ impl Lifecycle {
             if policy.delays(random).next().is_none() {
                 self.shared.disconnected();
                 self.driver.fail(&ended);
-                self.leave(link).await;
+                self.leave(link, ended == Ended::Stopped).await;
                 break ended;
             }
             events::reconnecting(&ended);
@@ -97,14 +97,20 @@ impl Lifecycle {
     }
 
     /// Says what is left to say, and goodbye.
-    async fn leave(&mut self, link: Link) {
+    async fn leave(&mut self, link: Link, stopped: bool) {
         let Link { mut transport, mut session, .. } = link;
         let patience = self.connector.options.close_timeout;
         if session.output_len() > 0 {
             flush(&mut transport, &mut session, self.driver.codec, patience).await;
         }
-        // The close frame goes out too, for a program may be over at once. The server's is not waited for (P-CLS-10).
-        let _ = tokio::time::timeout(patience, transport.close()).await;
+        // The close frame goes out too, for a program may be over at once.
+        let _ = timeout(patience, transport.close()).await;
+        if stopped {
+            // So the server's is waited for as well, unlike on .NET (P-CLS-10): the socket of a program that ends is
+            // reset when something was not read from it, and ASP.NET Core drops what it has not read from that one.
+            let _ = timeout(patience, transport.wait_closed()).await;
+            return;
+        }
         part(transport, patience);
     }
 

@@ -17,8 +17,11 @@ use crate::value::{Printable, Value};
 /// How many messages may wait to be printed before the client reads no more.
 const MESSAGE_BUFFER: usize = 256;
 
-/// How long the end of the connection may take.
+/// How long the server may take to say goodbye: it may be busy with what nobody waits for any more.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The same when its goodbye is the only sign that it has read what was sent.
+const CLOSE_TIMEOUT_OF_SEND: Duration = Duration::from_secs(5);
 
 /// Connects, does it, and closes the connection.
 pub(crate) async fn run(command: Command, interrupt: Interrupt) -> Result<(), Failure> {
@@ -169,7 +172,8 @@ impl Run {
 }
 
 fn builder(command: &Command) -> Builder {
-    let mut builder = Connection::builder(&*command.url).protocol(command.codec).close_timeout(CLOSE_TIMEOUT);
+    let close_timeout = if matches!(command.what, What::Send(_)) { CLOSE_TIMEOUT_OF_SEND } else { CLOSE_TIMEOUT };
+    let mut builder = Connection::builder(&*command.url).protocol(command.codec).close_timeout(close_timeout);
     if let Some(token) = &command.token {
         builder = builder.access_token(token);
     }

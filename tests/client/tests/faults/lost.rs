@@ -75,6 +75,30 @@ async fn flush_waits_for_the_socket_and_fails_with_it() {
 }
 
 #[tokio::test]
+async fn stop_waits_for_the_goodbye_but_not_for_ever() {
+    let fake = Fake::new().await;
+    let builder = Connection::builder(fake.at("/hub")).skip_negotiation();
+    let (connection, mut socket) = join(builder.connect(), fake.open()).await;
+    let connection = connection.unwrap();
+    connection.send("Say", ("bye",)).await.unwrap();
+    let mut stopping = Box::pin(connection.stop());
+    for _ in 0..100 {
+        assert_eq!((&mut stopping).now_or_never(), None);
+        tokio::task::yield_now().await;
+    }
+    let last = socket.receive().await;
+    assert!(last.contains("bye") && last.ends_with("{\"type\":7}\u{1e}"), "{last}");
+    assert_eq!(socket.receive().await, "closed 1000");
+    // Reading on is what answers it.
+    assert_eq!(socket.receive().await, "ended");
+    deadline("the end", stopping).await;
+
+    let builder = Connection::builder(fake.at("/hub")).skip_negotiation().close_timeout(Duration::from_millis(50));
+    let (connection, _socket) = join(builder.connect(), fake.open()).await;
+    deadline("the end without an answer", connection.unwrap().stop()).await;
+}
+
+#[tokio::test]
 async fn a_close_message_says_why() {
     // P-CLS-08, P-CLS-09
     for (close, expected) in [
