@@ -11,7 +11,8 @@ pub(crate) type Handled = Result<Result<Option<Payload>, HubError>, ArgsError>;
 /// A handler, whatever its arguments are.
 pub(crate) type StateHandler<S> = Box<dyn FnMut(&mut S, &Args) -> Handled>;
 
-/// A closure that takes `&mut S` and up to eight arguments, which are read from the call.
+/// A closure that takes `&mut S` and up to eight arguments, which are read from the call; or one of `&mut S` and
+/// [`Args`], which gets the call's as they came, however many they are.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot handle calls of a hub",
     label = "not a handler on `{S}`",
@@ -25,6 +26,16 @@ pub trait PolledHandler<S, A>: 'static {
     /// When the arguments are not of its types.
     #[doc(hidden)]
     fn run(&mut self, state: &mut S, arguments: &Args) -> Result<Result<Option<Payload>, HubError>, ArgsError>;
+}
+
+impl<S, H, O> PolledHandler<S, Args> for H
+where
+    H: FnMut(&mut S, Args) -> O + 'static,
+    O: HandlerOutput,
+{
+    fn run(&mut self, state: &mut S, arguments: &Args) -> Handled {
+        Ok(self(state, arguments.clone()).answer(arguments.codec()))
+    }
 }
 
 macro_rules! handlers {

@@ -4,7 +4,7 @@ use axum::Router;
 use axum::serve::ListenerExt;
 use futures_util::{Stream, StreamExt, stream};
 use hub_core::{Result, Untyped, Upload};
-use hub_server::{Hub, HubRoute, hub};
+use hub_server::{Hub, HubOptions, HubRoute, hub};
 use tokio::net::TcpListener;
 use two_apps::{Command, Count, Length, PlantHub, Reading, messages};
 
@@ -51,6 +51,9 @@ async fn main() -> std::io::Result<()> {
         // Small messages are what this is about. A socket that is gone already needs no option.
         let _ = socket.set_nodelay(true);
     });
-    let app: Router = Router::new().nest("/plant", HubRoute::new(|_| Plant).into());
+    // How many commands may wait for the task that takes them: the more, the less often it has to be woken.
+    let options = HubOptions { stream_buffer_capacity: 1000, ..HubOptions::default() };
+    let plant = HubRoute::new(|_| Plant).options(options).map_err(std::io::Error::other)?;
+    let app: Router = Router::new().nest("/plant", plant.into());
     axum::serve(listener, app).await
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use client_tests::{ConformanceClient, ConformanceHubProxy, Sample};
 use futures_util::StreamExt;
 use hub_client::{Connection, WhileReconnecting, callbacks};
-use hub_core::{CallError, Codec, HubError, Result};
+use hub_core::{Args, CallError, Codec, HubError, Result};
 
 use crate::{Client, Log, Site};
 
@@ -188,6 +188,10 @@ fn typed_callbacks_may_wait_and_do_so_where_it_is_drained() {
 fn a_question_is_answered_by_the_next_drain() {
     let site = Site::new();
     let mut client = Client::connect(Connection::builder(site.at("/hub")));
+    // One of the arguments as they came, which answers nothing, beside one that does.
+    client
+        .hub
+        .on("Ask", |_: &mut Log, arguments: Args| assert_eq!(arguments.read::<(String,)>().unwrap().0.len() % 2, 0));
     client.hub.on("Ask", |log: &mut Log, prompt: String| {
         log.add(format!("asked {prompt}"));
         if prompt == "no" { Err(HubError::public("I will not")) } else { Ok(prompt + "!") }
