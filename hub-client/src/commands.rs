@@ -12,7 +12,7 @@ use crate::polled::{Arrivals, Arrived};
 
 pub(crate) enum Command {
     /// Send this call.
-    Call(Box<Outgoing>),
+    Call(Outgoing),
     /// Nobody waits for this call any more.
     Forget(InvocationId),
     /// A handler has answered a question of the hub.

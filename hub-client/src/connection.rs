@@ -228,7 +228,7 @@ impl Connection {
     }
 
     fn push(&self, call: Outgoing) -> Result<(), CallError> {
-        self.0.commands.send(Command::Call(Box::new(call))).map_err(|refused| match refused.0 {
+        self.0.commands.send(Command::Call(call)).map_err(|refused| match refused.0 {
             Command::Call(call) => not_connected(&call.invocation.target),
             _ => not_connected(""),
         })

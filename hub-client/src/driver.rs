@@ -229,7 +229,7 @@ impl Pump<'_> {
     fn handle_command(&mut self, command: Command) {
         match command {
             Command::Call(call) if call.waiting.is_over() => {}
-            Command::Call(call) => self.call(*call),
+            Command::Call(call) => self.call(call),
             Command::Forget(id) => {
                 self.driver.uploads.cancel(&id, &mut self.link.session);
                 self.driver.calls.remove(&id);
