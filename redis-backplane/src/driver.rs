@@ -144,31 +144,27 @@ async fn session(
         let _ = first.send(Ok(()));
     }
     let link = &*link;
+    let mut publishing = pin!(publish(shared, link));
     let lost = tokio::select! {
         lost = link.lost() => lost,
-        lost = publish(shared, link) => lost,
+        lost = &mut publishing => lost,
         lost = subscribe(shared, link) => lost,
         lost = ping(shared, link) => lost,
         lost = keep_secrets(shared, link) => lost,
         lost = log_losses(shared) => lost,
         () = wait_closed(closed) => {
-            finish(shared, link).await;
+            // Nobody is left to wait for it: what is accepted is sent. What cannot be is counted by who calls.
+            let finishing = async {
+                tokio::select! {
+                    _ = &mut publishing => {}
+                    () = shared.outbox.settled() => {}
+                }
+            };
+            let _ = timeout(shared.options.response_timeout, finishing).await;
             return Ok(());
         }
     };
     Err(lost.into())
-}
-
-/// Sends what is accepted still, when nobody is left to wait for it.
-async fn finish(shared: &Shared, link: &dyn Link) {
-    let sending = async {
-        tokio::select! {
-            _ = publish(shared, link) => {}
-            () = shared.outbox.settled() => {}
-        }
-    };
-    // What is left is counted by who calls.
-    let _ = timeout(shared.options.response_timeout, sending).await;
 }
 
 async fn tell(shared: &Shared, link: &dyn Link, changes: crate::subscriptions::Changes) -> Result<(), Lost> {

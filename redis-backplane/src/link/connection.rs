@@ -201,9 +201,6 @@ pub(crate) fn refusal(address: &str, error: &RedisError) -> DialError {
              the keys `~PREFIX:*`, where PREFIX is the option `prefix`"
         }
         "NOPROTO" => "it has to be Redis 6 or newer",
-        "ERR" if detail.contains("without any password configured") => {
-            "it has no password for the default user: leave `password` out, or name the `user`"
-        }
         "ERR" if detail.contains("DB index") => "choose a smaller `database`",
         "ERR" if detail.contains("cluster support disabled") => "it is no Cluster: use `RedisServers::One`",
         "ERR" if detail.contains("unknown command") => {
@@ -211,7 +208,15 @@ pub(crate) fn refusal(address: &str, error: &RedisError) -> DialError {
         }
         _ if error.kind() == ErrorKind::AuthenticationFailed => "check `user` and `password`",
         _ if error.kind() == ErrorKind::RESP3NotSupported => "it has to be Redis 6 or newer",
-        _ => return DialError::NotThere(format!("{address} could not be used: {error}")),
+        _ => return DialError::NotThere(format!("{address} could not be used: {}", said(error))),
     };
-    DialError::Refused(format!("Redis at {address} refused: {error}. To do: {advice}"))
+    DialError::Refused(format!("Redis at {address} refused: {}. To do: {advice}", said(error)))
+}
+
+/// An error as Redis wrote it.
+fn said(error: &RedisError) -> String {
+    match (error.code(), error.detail()) {
+        (Some(code), Some(detail)) => format!("{code} {detail}"),
+        _ => error.to_string(),
+    }
 }

@@ -29,7 +29,10 @@ pub(crate) async fn connected(options: RedisOptions) -> RedisBackplane {
 }
 
 pub(crate) async fn up(backplane: &RedisBackplane) {
-    guard("the link is up", backplane.link().wait_for(LinkState::is_up)).await.unwrap();
+    let mut link = backplane.link();
+    if tokio::time::timeout(GUARD, link.wait_for(LinkState::is_up)).await.is_err() {
+        panic!("the link is not up for {GUARD:?}: {backplane:?}");
+    }
 }
 
 /// Waits for the link to be down, and gives why it is.

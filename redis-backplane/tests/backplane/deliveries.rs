@@ -3,7 +3,7 @@
 use hub_core::backplane::{Delivery, NodeId, Reply, Request, Topic, publish_to_connection};
 use redis_for_tests::RedisServer;
 
-use crate::common::{Node, connected, group, guard, notice, options};
+use crate::common::{Node, connected, group, guard, notice, options, until};
 
 #[tokio::test]
 async fn what_is_published_arrives_in_order_at_every_other_node() {
@@ -88,7 +88,10 @@ async fn subscriptions_are_counted() {
     node.attachment.unsubscribe(&lobby);
     // One too many takes nothing from later ones.
     node.attachment.unsubscribe(&lobby);
+    // Soon, not at once.
+    until("Redis has heard of it", || redis.command(&["PUBSUB", "NUMSUB", "hubs:Chat:group:lobby"]).ends_with('0')).await;
     sender.send(&lobby, "gone").await;
+    guard("it is gone", backplane.flush()).await.unwrap();
     node.subscribe(&lobby).await;
     sender.send(&lobby, "back").await;
     assert_eq!(node.text().await, "back");
@@ -192,6 +195,5 @@ async fn what_was_accepted_is_sent_when_the_last_handle_is_dropped() {
         assert_eq!(node.text().await, number.to_string());
     }
     // One pair of connections is left, and redis-cli's own.
-    crate::common::until("its connections are closed", || redis.command(&["CLIENT", "LIST"]).lines().count() == 3)
-        .await;
+    until("its connections are closed", || redis.command(&["CLIENT", "LIST"]).lines().count() == 3).await;
 }

@@ -34,11 +34,14 @@ impl RedisCluster {
         Some(cluster)
     }
 
-    /// Waits until all nodes that run say that all slots are served.
+    /// Waits until all nodes say that all slots are served, and each replica has its copy, so that it may take over.
     pub fn wait_until_ready(&self) {
-        wait_until("the Cluster is ready", || {
-            self.nodes.iter().all(|node| node.command(&["CLUSTER", "INFO"]).contains("cluster_state:ok"))
-        });
+        let ready = |node: &RedisServer| {
+            let replication = node.command(&["INFO", "replication"]);
+            node.command(&["CLUSTER", "INFO"]).contains("cluster_state:ok")
+                && (replication.contains("role:master") || replication.contains("master_link_status:up"))
+        };
+        wait_until("the Cluster is ready", || self.nodes.iter().all(ready));
     }
 
     /// The addresses of all nodes.

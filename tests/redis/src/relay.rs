@@ -101,10 +101,13 @@ async fn relay(client: TcpStream, server: String, mut states: watch::Receiver<St
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
+    let (to, fro) = (states.clone(), states.clone());
     tokio::select! {
-        () = copy(from_client, to_server, states.clone(), false) => {}
-        () = copy(from_server, to_client, states.clone(), true) => {}
+        // First, so that nothing held back gets through with the cut.
+        biased;
         _ = states.wait_for(|state| state.cuts != cuts) => {}
+        () = copy(from_client, to_server, to, false) => {}
+        () = copy(from_server, to_client, fro, true) => {}
     }
 }
 
