@@ -89,7 +89,8 @@ async fn subscriptions_are_counted() {
     // One too many takes nothing from later ones.
     node.attachment.unsubscribe(&lobby);
     // Soon, not at once.
-    until("Redis has heard of it", || redis.command(&["PUBSUB", "NUMSUB", "hubs:Chat:group:lobby"]).ends_with('0')).await;
+    until("Redis has heard of it", || redis.command(&["PUBSUB", "NUMSUB", "hubs:Chat:group:lobby"]).ends_with('0'))
+        .await;
     sender.send(&lobby, "gone").await;
     guard("it is gone", backplane.flush()).await.unwrap();
     node.subscribe(&lobby).await;

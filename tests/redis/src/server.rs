@@ -114,7 +114,12 @@ impl RedisServer {
         self.process = None;
     }
 
-    /// Starts it again where it was.
+    /// Whether it has been started, and not killed since.
+    pub fn is_running(&self) -> bool {
+        self.process.is_some()
+    }
+
+    /// Starts it again where it was, without any data.
     pub fn restart(&mut self) {
         self.process = None;
         wait_until("the port is free again", || {
