@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
-use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesOrdered, StreamExt};
 use hub_core::backplane::Unreachable;
 use tokio::sync::{oneshot, watch};
@@ -15,7 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::error::ConnectError;
 use crate::events;
-use crate::link::{Dial, DialError, Link, Lost};
+use crate::link::{Dial, DialError, Flight, Link, Lost};
 use crate::node::Node;
 use crate::outbox::Publication;
 use crate::receiver::Receiver;
@@ -223,7 +222,7 @@ async fn keep_secrets(shared: &Shared, link: &dyn Link) -> Lost {
 /// Writes that are under way, in their order.
 struct Writes<'a> {
     shared: &'a Shared,
-    flights: FuturesOrdered<BoxFuture<'static, Result<Vec<Result<usize, String>>, Lost>>>,
+    flights: FuturesOrdered<Flight>,
     batches: VecDeque<Vec<Publication>>,
 }
 

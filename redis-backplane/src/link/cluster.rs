@@ -9,12 +9,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures_util::future::{self, BoxFuture, FutureExt};
+use futures_util::future::{self, FutureExt};
 use redis::{Value, cmd};
 
 use super::connection::{Connection, Connector, refusal};
 use super::server::{SHARDED, Server};
-use super::{DialError, Link, Lost, Receive};
+use super::{DialError, Flight, Link, Lost, Receive};
 use crate::options::split_address;
 
 /// How many slots there are.
@@ -96,7 +96,7 @@ impl Cluster {
 
 #[async_trait]
 impl Link for Cluster {
-    fn publish(&self, messages: &[(&str, &[u8])]) -> BoxFuture<'static, Result<Vec<Result<usize, String>>, Lost>> {
+    fn publish(&self, messages: &[(&str, &[u8])]) -> Flight {
         let mut split: Vec<Vec<(&str, &[u8])>> = vec![Vec::new(); self.primaries.len()];
         let mut order = Vec::with_capacity(messages.len());
         for message in messages {

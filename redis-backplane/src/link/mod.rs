@@ -33,12 +33,15 @@ pub(crate) trait Receive: Send + Sync {
     fn receive(&self, channel: &[u8], message: Bytes);
 }
 
+/// Messages that are being published: how many subscribers each had, or why it was refused.
+pub(crate) type Flight = BoxFuture<'static, Result<Vec<Result<usize, String>>, Lost>>;
+
 /// A connected link.
 #[async_trait]
 pub(crate) trait Link: Send + Sync {
     /// Publishes messages to channels. From its first poll on they have their place in the order; when it is done, it
     /// gives for each how many subscribers it had, or why it was refused.
-    fn publish(&self, messages: &[(&str, &[u8])]) -> BoxFuture<'static, Result<Vec<Result<usize, String>>, Lost>>;
+    fn publish(&self, messages: &[(&str, &[u8])]) -> Flight;
 
     /// Subscribes to channels. When it is done, what is published to them from then on is received.
     async fn subscribe(&self, channels: &[Arc<str>]) -> Result<(), Lost>;

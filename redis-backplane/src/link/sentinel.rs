@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures_util::future::BoxFuture;
 use redis::{Value, cmd, from_redis_value};
 
 use super::connection::{Connector, refusal};
 use super::server::{PLAIN, Server};
-use super::{DialError, Link, Lost, Receive};
+use super::{DialError, Flight, Link, Lost, Receive};
 use crate::options::split_address;
 
 /// The link to a server that has to be the primary.
@@ -72,7 +71,7 @@ impl Primary {
 
 #[async_trait]
 impl Link for Primary {
-    fn publish(&self, messages: &[(&str, &[u8])]) -> BoxFuture<'static, Result<Vec<Result<usize, String>>, Lost>> {
+    fn publish(&self, messages: &[(&str, &[u8])]) -> Flight {
         self.0.publish(messages)
     }
 

@@ -4,11 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::future::FutureExt;
 use redis::{Pipeline, Value, cmd};
 
 use super::connection::{Connection, Connector, refusal};
-use super::{DialError, Link, Lost, Receive};
+use super::{DialError, Flight, Link, Lost, Receive};
 use crate::channels;
 
 /// Two connections: what is received in a flood does not delay what is sent, and a subscriber that Redis cuts off for
@@ -86,7 +86,7 @@ impl Server {
 
 #[async_trait]
 impl Link for Server {
-    fn publish(&self, messages: &[(&str, &[u8])]) -> BoxFuture<'static, Result<Vec<Result<usize, String>>, Lost>> {
+    fn publish(&self, messages: &[(&str, &[u8])]) -> Flight {
         let mut commands = Pipeline::with_capacity(messages.len());
         for (channel, message) in messages {
             commands.cmd(self.verbs.publish).arg(*channel).arg(*message);
