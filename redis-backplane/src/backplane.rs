@@ -1,32 +1,76 @@
 //! The handle, and what nodes hold.
 
+use std::collections::HashSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock};
 
 use async_trait::async_trait;
 use hub_core::backplane::{Attachment, Backplane, Delivery, Inbox, NodeId, Subscribed, Topic, Unreachable};
+use tokio::runtime;
 use tokio::sync::{oneshot, watch};
 
 use crate::error::ConnectError;
+use crate::lane::Lane;
 use crate::link::Dialler;
 use crate::node::Node;
 use crate::options::RedisOptions;
 use crate::outbox::Publication;
-use crate::shared::Shared;
-use crate::state::{Counters, LinkState};
-use crate::{channels, driver, wire};
+use crate::state::{Board, Counters, Counting, LinkState};
+use crate::{channels, driver, lock, wire};
 
 /// The backplane on Redis: a handle to one pair of connections, or one pair to each primary of a Cluster.
 ///
-/// Clones are handles to the same; the hubs of a process share one. When the last handle and the last attachment are
+/// Clones are handles to the same; the hubs of a process share one. (Further nodes of one hub, as tests have them, get
+/// another pair each, so that all are counted.) When the last handle and the last attachment are
 /// dropped, what was accepted is sent still, and the connections are closed.
 #[derive(Clone)]
 pub struct RedisBackplane(Arc<Handle>);
 
 struct Handle {
-    shared: Arc<Shared>,
-    /// Dropped with the handle, which ends the driver.
+    /// On which all is published. It is the first of the lanes.
+    first: Arc<Lane>,
+    lanes: Mutex<Vec<Open>>,
+    dialler: Arc<Dialler>,
+    counting: Arc<Counting>,
+    board: Arc<Board>,
+    runtime: runtime::Handle,
+}
+
+/// A lane with its driver.
+struct Open {
+    lane: Arc<Lane>,
+    /// The hubs of the nodes that listen to it, all different.
+    hubs: HashSet<Box<str>>,
+    /// Dropped with this, which ends the driver.
     _open: watch::Sender<bool>,
+}
+
+impl Handle {
+    /// The lane to which a node of this hub may listen.
+    fn enter(&self, hub: &str) -> Arc<Lane> {
+        let mut lanes = lock(&self.lanes);
+        if let Some(open) = lanes.iter_mut().find(|open| !open.hubs.contains(hub)) {
+            open.hubs.insert(hub.into());
+            return Arc::clone(&open.lane);
+        }
+        let number = 1 + lanes.iter().map(|open| open.lane.number).max().unwrap_or_default();
+        let lane = Arc::new(Lane::new(number, &self.first.options, &self.counting, &self.board));
+        let (open, closed) = watch::channel(false);
+        self.runtime.spawn(driver::run(Arc::clone(&lane), Arc::clone(&self.dialler), None, closed));
+        lanes.push(Open { lane: Arc::clone(&lane), hubs: HashSet::from([hub.into()]), _open: open });
+        lane
+    }
+
+    /// The node of this hub listens to it no more.
+    fn leave(&self, lane: usize, hub: &str) {
+        let mut lanes = lock(&self.lanes);
+        if let Some(place) = lanes.iter().position(|open| open.lane.number == lane) {
+            lanes[place].hubs.remove(hub);
+            if lane > 0 && lanes[place].hubs.is_empty() {
+                lanes.remove(place);
+            }
+        }
+    }
 }
 
 impl RedisBackplane {
@@ -49,12 +93,15 @@ impl RedisBackplane {
     {
         let options = options.try_into()?;
         options.validate()?;
-        let dialler = Dialler::new(&options)?;
-        let shared = Arc::new(Shared::new(options));
+        let dialler = Arc::new(Dialler::new(&options)?);
+        let (counting, board) = (Arc::default(), Arc::default());
+        let lane = Arc::new(Lane::new(0, &Arc::new(options), &counting, &board));
         let (open, closed) = watch::channel(false);
         let (first, attempted) = oneshot::channel();
-        tokio::spawn(driver::run(Arc::clone(&shared), dialler, first, closed));
-        let backplane = Self(Arc::new(Handle { shared, _open: open }));
+        tokio::spawn(driver::run(Arc::clone(&lane), Arc::clone(&dialler), Some(first), closed));
+        let lanes = Mutex::new(vec![Open { lane: Arc::clone(&lane), hubs: HashSet::new(), _open: open }]);
+        let runtime = runtime::Handle::current();
+        let backplane = Self(Arc::new(Handle { first: lane, lanes, dialler, counting, board, runtime }));
         match attempted.await {
             Ok(Err(refused)) => Err(refused),
             // Without an outcome the runtime is ending.
@@ -64,12 +111,12 @@ impl RedisBackplane {
 
     /// The state of the link, to be read or waited for.
     pub fn link(&self) -> watch::Receiver<LinkState> {
-        self.0.shared.link.subscribe()
+        self.0.board.link.subscribe()
     }
 
     /// What went through, and what was lost, since it was connected.
     pub fn counters(&self) -> Counters {
-        self.0.shared.counting.read()
+        self.0.counting.read()
     }
 
     /// Waits until all that was accepted so far is confirmed by Redis or lost. For programs that publish and end: a
@@ -81,7 +128,7 @@ impl RedisBackplane {
     /// When something was lost while it waited.
     pub async fn flush(&self) -> Result<(), Unreachable> {
         let before = self.counters().lost_out;
-        self.0.shared.outbox.settled().await;
+        self.0.first.outbox.settled().await;
         match self.counters().lost_out - before {
             0 => Ok(()),
             lost => Err(Unreachable::new(format!("{lost} publications were not confirmed by Redis"))),
@@ -92,8 +139,8 @@ impl RedisBackplane {
 impl fmt::Debug for RedisBackplane {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisBackplane")
-            .field("servers", &self.0.shared.options.servers)
-            .field("link", &*self.0.shared.link.borrow())
+            .field("servers", &self.0.first.options.servers)
+            .field("link", &*self.0.board.link.borrow())
             .finish_non_exhaustive()
     }
 }
@@ -101,32 +148,35 @@ impl fmt::Debug for RedisBackplane {
 impl Backplane for RedisBackplane {
     fn attach(&self, hub: &str, inbox: Arc<dyn Inbox>) -> Arc<dyn Attachment> {
         let node = Arc::new(Node::new(hub, inbox));
-        self.0.shared.attach(&node);
-        Arc::new(Attached { node, backplane: self.clone() })
+        self.0.first.attach(&node);
+        Arc::new(Attached { node, listens: OnceLock::new(), backplane: self.clone() })
     }
 }
 
 /// One node's hold.
 struct Attached {
     node: Arc<Node>,
+    /// The lane that it listens to, once it has subscribed to something.
+    listens: OnceLock<Arc<Lane>>,
     /// Keeps the backplane open.
     backplane: RedisBackplane,
 }
 
 impl Attached {
-    fn shared(&self) -> &Shared {
-        &self.backplane.0.shared
+    /// The lane on which it publishes.
+    fn first(&self) -> &Lane {
+        &self.backplane.0.first
     }
 
     fn channel(&self, topic: &Topic) -> Arc<str> {
-        channels::channel(&self.shared().options.prefix, &self.node.hub, topic).into()
+        channels::channel(&self.first().options.prefix, &self.node.hub, topic).into()
     }
 
     fn publication(&self, topic: &Topic, delivery: &Delivery) -> Publication {
         Publication {
-            node: Arc::clone(&self.node),
+            sender: Arc::clone(&self.node.sender),
             channel: self.channel(topic),
-            message: wire::encode(self.node.id, delivery),
+            message: wire::encode(self.node.sender.id, delivery),
             reply: None,
         }
     }
@@ -141,27 +191,28 @@ impl fmt::Debug for Attached {
 #[async_trait]
 impl Attachment for Attached {
     fn node(&self) -> NodeId {
-        self.node.id
+        self.node.sender.id
     }
 
     fn propose_secret(&self, secret: [u8; 32]) {
         self.node.propose(secret);
-        self.shared().proposed.notify_one();
+        self.first().proposed.notify_one();
     }
 
     async fn publish(&self, topic: &Topic, delivery: &Delivery) -> Result<(), Unreachable> {
-        self.shared().outbox.put(self.publication(topic, delivery)).await
+        self.first().outbox.put(self.publication(topic, delivery)).await
     }
 
     async fn publish_counted(&self, topic: &Topic, delivery: &Delivery) -> Result<usize, Unreachable> {
         let (reply, answer) = oneshot::channel();
         let publication = Publication { reply: Some(reply), ..self.publication(topic, delivery) };
-        self.shared().outbox.put(publication).await?;
+        self.first().outbox.put(publication).await?;
         answer.await.unwrap_or_else(|_| Err(Unreachable::new("the backplane was closed")))
     }
 
     fn subscribe(&self, topic: &Topic) -> Subscribed {
-        let waiting = self.shared().subscriptions.subscribe(&self.channel(topic), topic, &self.node);
+        let lane = self.listens.get_or_init(|| self.backplane.0.enter(&self.node.hub));
+        let waiting = lane.subscriptions.subscribe(&self.channel(topic), topic, &self.node);
         Box::pin(async move {
             if let Some(waiting) = waiting {
                 // Closed when the link is down: that is all there is to wait for.
@@ -171,12 +222,18 @@ impl Attachment for Attached {
     }
 
     fn unsubscribe(&self, topic: &Topic) {
-        self.shared().subscriptions.unsubscribe(&self.channel(topic), self.node.id);
+        if let Some(lane) = self.listens.get() {
+            lane.subscriptions.unsubscribe(&self.channel(topic));
+        }
     }
 }
 
 impl Drop for Attached {
     fn drop(&mut self) {
-        self.shared().detach(self.node.id);
+        if let Some(lane) = self.listens.get() {
+            lane.subscriptions.unsubscribe_all(self.node.sender.id);
+            self.backplane.0.leave(lane.number, &self.node.hub);
+        }
+        self.first().detach(self.node.sender.id);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use futures_util::stream::{FuturesOrdered, StreamExt};
 use hub_core::backplane::Unreachable;
@@ -14,12 +14,12 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::error::ConnectError;
 use crate::events;
+use crate::lane::Lane;
 use crate::link::{Dial, DialError, Flight, Link, Lost};
 use crate::node::Node;
 use crate::outbox::Publication;
 use crate::receiver::Receiver;
-use crate::shared::Shared;
-use crate::state::{Counting, LinkState};
+use crate::state::Counting;
 use crate::wire;
 
 /// How many publications are sent in one write, and of how many bytes together.
@@ -34,28 +34,27 @@ const LOSS_WINDOW: Duration = Duration::from_secs(1);
 
 /// Runs until the last handle is dropped. The first attempt's outcome is told once.
 pub(crate) async fn run(
-    shared: Arc<Shared>,
-    dialler: impl Dial,
-    first: oneshot::Sender<Result<(), ConnectError>>,
+    lane: Arc<Lane>,
+    dialler: Arc<impl Dial>,
+    mut first: Option<oneshot::Sender<Result<(), ConnectError>>>,
     closed: watch::Receiver<bool>,
 ) {
-    let mut first = Some(first);
     let mut failed = 0;
     loop {
         let started = Instant::now();
-        let Err(error) = session(&shared, &dialler, &mut first, &closed).await else { break };
+        let Err(error) = session(&lane, &*dialler, &mut first, &closed).await else { break };
         if let (DialError::Refused(why), Some(first)) = (&error, first.take()) {
             let _ = first.send(Err(ConnectError::Refused(why.clone())));
             return;
         }
-        let was_up = shared.link.borrow().is_up();
+        let was_up = lane.board.is_up(lane.number);
         if was_up {
             // A link that is lost as soon as it is up is one more failed attempt.
-            failed = if started.elapsed() > shared.options.longest_retry { 0 } else { failed + 1 };
+            failed = if started.elapsed() > lane.options.longest_retry { 0 } else { failed + 1 };
         }
-        let delay = delay(&shared, failed);
+        let delay = delay(&lane, failed);
         failed = failed.saturating_add(1);
-        down(&shared, &error, delay);
+        down(&lane, &error, delay);
         if let Some(first) = first.take() {
             let _ = first.send(Ok(()));
         }
@@ -64,12 +63,13 @@ pub(crate) async fn run(
             () = wait_closed(&closed) => break,
         }
     }
-    shared.subscriptions.down();
-    let left = shared.outbox.len();
-    Counting::add(&shared.counting.lost_out, left);
-    shared.outbox.down("the backplane was closed");
-    events::losses(&shared.counting);
-    events::closed(&shared.servers, left);
+    lane.board.remove(lane.number);
+    lane.subscriptions.down();
+    let left = lane.outbox.len();
+    Counting::add(&lane.counting.lost_out, left);
+    lane.outbox.down("the backplane was closed");
+    events::losses(&lane.counting);
+    events::closed(&lane.options.servers, left);
 }
 
 async fn wait_closed(closed: &watch::Receiver<bool>) {
@@ -77,8 +77,8 @@ async fn wait_closed(closed: &watch::Receiver<bool>) {
     let _ = closed.clone().wait_for(|closed| *closed).await;
 }
 
-fn delay(shared: &Shared, failed: u32) -> Duration {
-    let options = &shared.options;
+fn delay(lane: &Lane, failed: u32) -> Duration {
+    let options = &lane.options;
     let doubled = 2_u32.checked_pow(failed).and_then(|times| options.first_retry.checked_mul(times));
     let longest = doubled.map_or(options.longest_retry, |delay| delay.min(options.longest_retry));
     // Without randomness all nodes come at once, which is no fault.
@@ -86,44 +86,34 @@ fn delay(shared: &Shared, failed: u32) -> Duration {
     longest.mul_f64(0.5 + random / 2.0)
 }
 
-fn down(shared: &Shared, error: &DialError, retry: Duration) {
+fn down(lane: &Lane, error: &DialError, retry: Duration) {
     let why = error.why();
-    let changed = shared.link.send_if_modified(|link| match link {
-        LinkState::Up => {
-            *link = LinkState::Down { since: SystemTime::now(), why: why.to_owned() };
-            true
-        }
-        LinkState::Down { why: known, .. } if known == why => false,
-        LinkState::Down { why: known, .. } => {
-            why.clone_into(known);
-            true
-        }
-    });
-    shared.outbox.down(why);
-    shared.subscriptions.down();
-    if changed {
-        events::down(&shared.servers, why, retry);
+    let news = lane.board.down(lane.number, why);
+    lane.outbox.down(why);
+    lane.subscriptions.down();
+    if news {
+        events::down(&lane.options.servers, why, retry);
     } else {
-        events::still_down(&shared.servers, why, retry);
+        events::still_down(&lane.options.servers, why, retry);
     }
 }
 
 /// One link from dialling to its loss; `Ok` when the backplane was closed and all is sent.
 async fn session(
-    shared: &Arc<Shared>,
+    lane: &Arc<Lane>,
     dialler: &impl Dial,
     first: &mut Option<oneshot::Sender<Result<(), ConnectError>>>,
     closed: &watch::Receiver<bool>,
 ) -> Result<(), DialError> {
-    let limit = shared.options.connect_timeout;
-    let receiver = Receiver::new(shared);
+    let limit = lane.options.connect_timeout;
+    let receiver = Receiver::new(lane);
     // However this ends, nothing of this link is delivered behind it.
     let _gate = receiver.gate();
     let connecting = async {
         let link = dialler.dial(receiver).await?;
-        let subscriptions = shared.subscriptions.forget();
-        while !shared.subscriptions.up() {
-            tell(shared, &*link, shared.subscriptions.changes_now(CHANNELS)).await?;
+        let subscriptions = lane.subscriptions.forget();
+        while !lane.subscriptions.up() {
+            tell(lane, &*link, lane.subscriptions.changes_now(CHANNELS)).await?;
         }
         Ok::<_, DialError>((link, subscriptions))
     };
@@ -135,99 +125,99 @@ async fn session(
         Ok(connected) => connected?,
         Err(_) => return Err(DialError::NotThere(format!("it took longer than {limit:?}, the connect_timeout"))),
     };
-    shared.outbox.up();
-    shared.link.send_replace(LinkState::Up);
-    Counting::add(&shared.counting.links, 1);
-    events::up(&shared.servers, subscriptions);
+    lane.outbox.up();
+    lane.board.up(lane.number);
+    Counting::add(&lane.counting.links, 1);
+    events::up(&lane.options.servers, subscriptions);
     if let Some(first) = first.take() {
         let _ = first.send(Ok(()));
     }
     let link = &*link;
-    let mut publishing = pin!(publish(shared, link));
+    let mut publishing = pin!(publish(lane, link));
     let lost = tokio::select! {
         lost = link.lost() => lost,
         lost = &mut publishing => lost,
-        lost = subscribe(shared, link) => lost,
-        lost = ping(shared, link) => lost,
-        lost = keep_secrets(shared, link) => lost,
-        lost = log_losses(shared) => lost,
+        lost = subscribe(lane, link) => lost,
+        lost = ping(lane, link) => lost,
+        lost = keep_secrets(lane, link) => lost,
+        lost = log_losses(lane) => lost,
         () = wait_closed(closed) => {
             // Nobody is left to wait for it: what is accepted is sent. What cannot be is counted by who calls.
             let finishing = async {
                 tokio::select! {
                     _ = &mut publishing => {}
-                    () = shared.outbox.settled() => {}
+                    () = lane.outbox.settled() => {}
                 }
             };
-            let _ = timeout(shared.options.response_timeout, finishing).await;
+            let _ = timeout(lane.options.response_timeout, finishing).await;
             return Ok(());
         }
     };
     Err(lost.into())
 }
 
-async fn tell(shared: &Shared, link: &dyn Link, changes: crate::subscriptions::Changes) -> Result<(), Lost> {
+async fn tell(lane: &Lane, link: &dyn Link, changes: crate::subscriptions::Changes) -> Result<(), Lost> {
     // A channel is in one of them only.
     let subscribing = link.subscribe(&changes.subscribe);
     let unsubscribing = link.unsubscribe(&changes.unsubscribe);
     tokio::try_join!(subscribing, unsubscribing)?;
-    shared.subscriptions.confirmed(&changes.subscribe);
+    lane.subscriptions.confirmed(&changes.subscribe);
     Ok(())
 }
 
-async fn subscribe(shared: &Shared, link: &dyn Link) -> Lost {
+async fn subscribe(lane: &Lane, link: &dyn Link) -> Lost {
     loop {
-        let changes = shared.subscriptions.changes(CHANNELS).await;
-        if let Err(lost) = tell(shared, link, changes).await {
+        let changes = lane.subscriptions.changes(CHANNELS).await;
+        if let Err(lost) = tell(lane, link, changes).await {
             return lost;
         }
     }
 }
 
-async fn ping(shared: &Shared, link: &dyn Link) -> Lost {
+async fn ping(lane: &Lane, link: &dyn Link) -> Lost {
     loop {
-        sleep(shared.options.ping_interval).await;
+        sleep(lane.options.ping_interval).await;
         if let Err(lost) = link.ping().await {
             return lost;
         }
     }
 }
 
-async fn log_losses(shared: &Shared) -> Lost {
+async fn log_losses(lane: &Lane) -> Lost {
     loop {
         sleep(LOSS_WINDOW).await;
-        events::losses(&shared.counting);
+        events::losses(&lane.counting);
     }
 }
 
-async fn keep_secrets(shared: &Shared, link: &dyn Link) -> Lost {
+async fn keep_secrets(lane: &Lane, link: &dyn Link) -> Lost {
     // All of them anew: Redis may have lost them.
-    let mut nodes: Vec<Arc<Node>> = shared.nodes();
+    let mut nodes: Vec<Arc<Node>> = lane.nodes();
     loop {
         let mut again = false;
         for node in nodes {
-            match shared.keep_secret(&node, link).await {
+            match lane.keep_secret(&node, link).await {
                 Ok(kept) => again |= !kept,
                 Err(lost) => return lost,
             }
         }
         tokio::select! {
-            () = shared.proposed.notified() => {}
-            () = sleep(shared.options.longest_retry), if again => {}
+            () = lane.proposed.notified() => {}
+            () = sleep(lane.options.longest_retry), if again => {}
         }
-        nodes = shared.nodes();
+        nodes = lane.nodes();
     }
 }
 
 /// Writes that are under way, in their order.
 struct Writes<'a> {
-    shared: &'a Shared,
+    lane: &'a Lane,
     flights: FuturesOrdered<Flight>,
     batches: VecDeque<Vec<Publication>>,
 }
 
-async fn publish(shared: &Shared, link: &dyn Link) -> Lost {
-    let mut writes = Writes { shared, flights: FuturesOrdered::new(), batches: VecDeque::new() };
+async fn publish(lane: &Lane, link: &dyn Link) -> Lost {
+    let mut writes = Writes { lane, flights: FuturesOrdered::new(), batches: VecDeque::new() };
     loop {
         tokio::select! {
             biased;
@@ -235,7 +225,7 @@ async fn publish(shared: &Shared, link: &dyn Link) -> Lost {
                 Ok(answers) => writes.answered(answers),
                 Err(lost) => return lost,
             },
-            batch = shared.outbox.take(BATCH, BATCH_BYTES), if writes.batches.len() < WRITES => {
+            batch = lane.outbox.take(BATCH, BATCH_BYTES), if writes.batches.len() < WRITES => {
                 if let Err(lost) = writes.begin(link, batch) {
                     return lost;
                 }
@@ -247,7 +237,7 @@ async fn publish(shared: &Shared, link: &dyn Link) -> Lost {
 impl Writes<'_> {
     fn begin(&mut self, link: &dyn Link, mut batch: Vec<Publication>) -> Result<(), Lost> {
         for publication in &mut batch {
-            let number = publication.node.number(&publication.channel);
+            let number = publication.sender.number(&publication.channel);
             wire::number(&mut publication.message, number);
         }
         let messages: Vec<(&str, &[u8])> =
@@ -283,13 +273,12 @@ impl Writes<'_> {
                 }
             }
             if let Some(reply) = publication.reply {
-                let others = |receivers| self.shared.nodes_among(receivers, &publication.channel, publication.node.id);
-                let _ = reply.send(answer.map(others).map_err(Unreachable::new));
+                let _ = reply.send(answer.map_err(Unreachable::new));
             }
         }
-        Counting::add(&self.shared.counting.published, published);
-        Counting::add(&self.shared.counting.lost_out, refused);
-        self.shared.outbox.settle(number);
+        Counting::add(&self.lane.counting.published, published);
+        Counting::add(&self.lane.counting.lost_out, refused);
+        self.lane.outbox.settle(number);
     }
 }
 
@@ -297,8 +286,8 @@ impl Drop for Writes<'_> {
     /// What was written and not confirmed is lost, as far as we know; it is not repeated.
     fn drop(&mut self) {
         for batch in self.batches.drain(..) {
-            Counting::add(&self.shared.counting.lost_out, batch.len() as u64);
-            self.shared.outbox.settle(batch.len());
+            Counting::add(&self.lane.counting.lost_out, batch.len() as u64);
+            self.lane.outbox.settle(batch.len());
             for reply in batch.into_iter().filter_map(|publication| publication.reply) {
                 let _ = reply.send(Err(Unreachable::new("the link to Redis was lost before it confirmed")));
             }

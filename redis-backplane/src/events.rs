@@ -4,19 +4,20 @@ use std::time::Duration;
 
 use tracing::{debug, error, info, warn};
 
+use crate::options::RedisServers;
 use crate::state::{Counting, Losses};
 use crate::wire::WireError;
 
-pub(crate) fn up(servers: &str, subscriptions: usize) {
-    info!(servers, subscriptions, "the link to Redis is up");
+pub(crate) fn up(servers: &RedisServers, subscriptions: usize) {
+    info!(%servers, subscriptions, "the link to Redis is up");
 }
 
-pub(crate) fn down(servers: &str, why: &str, retry: Duration) {
-    warn!(servers, why, ?retry, "the link to Redis is down: other nodes are not reached");
+pub(crate) fn down(servers: &RedisServers, why: &str, retry: Duration) {
+    warn!(%servers, why, ?retry, "the link to Redis is down: other nodes are not reached");
 }
 
-pub(crate) fn still_down(servers: &str, why: &str, retry: Duration) {
-    debug!(servers, why, ?retry, "Redis could not be reached again");
+pub(crate) fn still_down(servers: &RedisServers, why: &str, retry: Duration) {
+    debug!(%servers, why, ?retry, "Redis could not be reached again");
 }
 
 /// Once a window, whatever was lost in it.
@@ -49,10 +50,10 @@ pub(crate) fn secret_changed(hub: &str) {
     warn!(hub, "the secret that the nodes have in common has changed, for Redis had lost it");
 }
 
-pub(crate) fn closed(servers: &str, left: u64) {
+pub(crate) fn closed(servers: &RedisServers, left: u64) {
     if left > 0 {
-        warn!(servers, left, "the backplane was closed with publications that could not be sent");
+        warn!(%servers, left, "the backplane was closed with publications that could not be sent");
     } else {
-        debug!(servers, "the backplane was closed");
+        debug!(%servers, "the backplane was closed");
     }
 }

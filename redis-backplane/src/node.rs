@@ -11,11 +11,24 @@ use crate::wire::Number;
 
 /// A node, as long as it is attached.
 pub(crate) struct Node {
-    pub(crate) id: NodeId,
+    pub(crate) sender: Arc<Sender>,
     pub(crate) hub: Box<str>,
     pub(crate) inbox: Arc<dyn Inbox>,
-    numbers: Mutex<Numbers>,
     secret: Mutex<Secret>,
+}
+
+/// What of a node outlives it, until all that it has published is sent.
+#[derive(Debug)]
+pub(crate) struct Sender {
+    pub(crate) id: NodeId,
+    numbers: Mutex<Numbers>,
+}
+
+impl Sender {
+    /// The number of its next message to this channel.
+    pub(crate) fn number(&self, channel: &Arc<str>) -> Number {
+        lock(&self.numbers).next(channel)
+    }
 }
 
 /// The secret that a hub's nodes have in common, as this one knows it.
@@ -29,12 +42,8 @@ struct Secret {
 
 impl Node {
     pub(crate) fn new(hub: &str, inbox: Arc<dyn Inbox>) -> Self {
-        Self { id: random_id(), hub: hub.into(), inbox, numbers: Mutex::default(), secret: Mutex::default() }
-    }
-
-    /// The number of its next message to this channel.
-    pub(crate) fn number(&self, channel: &Arc<str>) -> Number {
-        lock(&self.numbers).next(channel)
+        let sender = Arc::new(Sender { id: random_id(), numbers: Mutex::default() });
+        Self { sender, hub: hub.into(), inbox, secret: Mutex::default() }
     }
 
     /// What the secret shall be, unless there is one.
@@ -66,7 +75,7 @@ impl Node {
 
 impl fmt::Debug for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Node").field("id", &self.id).field("hub", &self.hub).finish_non_exhaustive()
+        f.debug_struct("Node").field("id", &self.sender.id).field("hub", &self.hub).finish_non_exhaustive()
     }
 }
 

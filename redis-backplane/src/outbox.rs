@@ -8,7 +8,7 @@ use hub_core::backplane::Unreachable;
 use tokio::sync::{Notify, oneshot, watch};
 
 use crate::lock;
-use crate::node::Node;
+use crate::node::Sender;
 use crate::options::{RedisOptions, WhileDown};
 
 /// What a publication costs beside its bytes.
@@ -18,7 +18,7 @@ const OVERHEAD: usize = 128;
 #[derive(Debug)]
 pub(crate) struct Publication {
     /// Who publishes it.
-    pub(crate) node: Arc<Node>,
+    pub(crate) sender: Arc<Sender>,
     pub(crate) channel: Arc<str>,
     /// As [`wire::encode`](crate::wire::encode) gave it: its number comes when it is sent.
     pub(crate) message: Vec<u8>,

@@ -5,10 +5,9 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 
 use crate::events;
+use crate::lane::Lane;
 use crate::link::Receive;
 use crate::lock;
-use crate::numbers::Sight;
-use crate::shared::Shared;
 use crate::state::Counting;
 use crate::wire;
 
@@ -16,15 +15,15 @@ use crate::wire;
 pub(crate) struct Receiver {
     /// `None` when the link is given up. Locked while a message is handed over, so that what a lost link has received
     /// still is not handed over beside what its successor receives.
-    shared: Mutex<Option<Arc<Shared>>>,
+    lane: Mutex<Option<Arc<Lane>>>,
 }
 
 /// Closes a receiver when it is dropped.
 pub(crate) struct Gate(Arc<Receiver>);
 
 impl Receiver {
-    pub(crate) fn new(shared: &Arc<Shared>) -> Arc<Self> {
-        Arc::new(Self { shared: Mutex::new(Some(Arc::clone(shared))) })
+    pub(crate) fn new(lane: &Arc<Lane>) -> Arc<Self> {
+        Arc::new(Self { lane: Mutex::new(Some(Arc::clone(lane))) })
     }
 
     pub(crate) fn gate(self: &Arc<Self>) -> Gate {
@@ -34,57 +33,39 @@ impl Receiver {
 
 impl Drop for Gate {
     fn drop(&mut self) {
-        lock(&self.0.shared).take();
+        lock(&self.0.lane).take();
     }
 }
 
 impl Receive for Receiver {
     fn receive(&self, channel: &[u8], message: Bytes) {
-        let shared = lock(&self.shared);
-        if let Some(shared) = &*shared {
-            hand_over(shared, channel, &message);
+        let lane = lock(&self.lane);
+        if let Some(lane) = &*lane {
+            hand_over(lane, channel, &message);
         }
     }
 }
 
-fn hand_over(shared: &Shared, name: &[u8], message: &Bytes) {
+fn hand_over(lane: &Lane, name: &[u8], message: &Bytes) {
     // Between our asking for no more of it and Redis's hearing that, nobody listens.
-    let Some(channel) = std::str::from_utf8(name).ok().and_then(|name| shared.subscriptions.channel(name)) else {
+    let Some(channel) = std::str::from_utf8(name).ok().and_then(|name| lane.subscriptions.channel(name)) else {
         return;
     };
-    let listeners = channel.listeners();
+    let refuse = |error| {
+        Counting::add(&lane.counting.unreadable, 1);
+        events::unreadable(name, error);
+    };
     let stamp = match wire::stamp(message) {
         Ok(stamp) => stamp,
-        Err(error) => {
-            Counting::add(&shared.counting.unreadable, 1);
-            events::unreadable(name, error);
-            return;
-        }
+        Err(error) => return refuse(error),
     };
-    let mut others = listeners.iter().filter(|node| node.id != stamp.node).peekable();
-    if others.peek().is_none() {
-        return;
-    }
-    match lock(&channel.seen).note(stamp) {
-        // Never twice, and never out of order.
-        Sight::Old => return,
-        Sight::New { missed } => Counting::add(&shared.counting.lost_in, missed),
-    }
+    let Some((node, missed)) = channel.takes(stamp) else { return };
+    Counting::add(&lane.counting.lost_in, missed);
     match wire::decode(message) {
         Ok(delivery) => {
-            Counting::add(&shared.counting.received, 1);
-            // The last is given the original.
-            while let Some(node) = others.next() {
-                if others.peek().is_none() {
-                    node.inbox.deliver(&channel.topic, delivery);
-                    break;
-                }
-                node.inbox.deliver(&channel.topic, delivery.clone());
-            }
+            Counting::add(&lane.counting.received, 1);
+            node.inbox.deliver(&channel.topic, delivery);
         }
-        Err(error) => {
-            Counting::add(&shared.counting.unreadable, 1);
-            events::unreadable(name, error);
-        }
+        Err(error) => refuse(error),
     }
 }

@@ -1,8 +1,14 @@
 //! What the link is at the moment, and what went through it.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
+
+use tokio::sync::watch;
+
+use crate::lock;
 
 /// The link to Redis. See [`RedisBackplane::link`](crate::RedisBackplane::link).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +37,66 @@ impl fmt::Display for LinkState {
             Self::Up => f.write_str("up"),
             Self::Down { why, .. } => write!(f, "down: {why}"),
         }
+    }
+}
+
+/// The states of all lanes, and what they amount to.
+#[derive(Debug)]
+pub(crate) struct Board {
+    /// By the number of the lane. One that is missing has not been tried yet.
+    lanes: Mutex<BTreeMap<usize, LinkState>>,
+    pub(crate) link: watch::Sender<LinkState>,
+}
+
+impl Default for Board {
+    fn default() -> Self {
+        let why = "the first attempt is under way".to_owned();
+        let link = watch::Sender::new(LinkState::Down { since: SystemTime::now(), why });
+        Self { lanes: Mutex::default(), link }
+    }
+}
+
+impl Board {
+    /// A lane is up.
+    pub(crate) fn up(&self, lane: usize) {
+        let mut lanes = lock(&self.lanes);
+        lanes.insert(lane, LinkState::Up);
+        self.tell(&lanes);
+    }
+
+    /// A lane is down, for this reason. Whether that is news.
+    pub(crate) fn down(&self, lane: usize, why: &str) -> bool {
+        let mut lanes = lock(&self.lanes);
+        let since = match lanes.get(&lane) {
+            Some(LinkState::Down { why: known, .. }) if known == why => return false,
+            Some(LinkState::Down { since, .. }) => *since,
+            _ => SystemTime::now(),
+        };
+        lanes.insert(lane, LinkState::Down { since, why: why.to_owned() });
+        self.tell(&lanes);
+        true
+    }
+
+    /// A lane is no more.
+    pub(crate) fn remove(&self, lane: usize) {
+        let mut lanes = lock(&self.lanes);
+        if lane > 0 && lanes.remove(&lane).is_some() {
+            self.tell(&lanes);
+        }
+    }
+
+    pub(crate) fn is_up(&self, lane: usize) -> bool {
+        lock(&self.lanes).get(&lane).is_some_and(LinkState::is_up)
+    }
+
+    /// The link is up when all of it is.
+    fn tell(&self, lanes: &BTreeMap<usize, LinkState>) {
+        let state = lanes.values().find(|state| !state.is_up()).unwrap_or(&LinkState::Up);
+        self.link.send_if_modified(|link| {
+            let changed = link != state;
+            link.clone_from(state);
+            changed
+        });
     }
 }
 

@@ -13,21 +13,35 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::lock;
 use crate::node::Node;
-use crate::numbers::Seen;
+use crate::numbers::{Seen, Sight};
+use crate::wire::Stamp;
 
-/// A channel with its listeners.
+/// A channel, and who listens to it.
 #[derive(Debug)]
 pub(crate) struct Channel {
     pub(crate) topic: Topic,
-    /// Replaced as a whole, so that it is read without waiting for who is told.
-    listeners: Mutex<Arc<[Arc<Node>]>>,
-    /// What was received last.
-    pub(crate) seen: Mutex<Seen>,
+    listener: Mutex<Listener>,
+}
+
+#[derive(Debug, Default)]
+struct Listener {
+    /// Nobody, when the count has fallen to zero.
+    node: Option<Arc<Node>>,
+    /// What was received since somebody listens.
+    seen: Seen,
 }
 
 impl Channel {
-    pub(crate) fn listeners(&self) -> Arc<[Arc<Node>]> {
-        Arc::clone(&lock(&self.listeners))
+    /// Who is to be given a message, and how many before it were missed; `None` if nobody is: it is their own, or was
+    /// here before, or nobody listens.
+    pub(crate) fn takes(&self, stamp: Stamp) -> Option<(Arc<Node>, u64)> {
+        let mut listener = lock(&self.listener);
+        let node = listener.node.as_ref().filter(|node| node.sender.id != stamp.node).map(Arc::clone)?;
+        match listener.seen.note(stamp) {
+            Sight::New { missed } => Some((node, missed)),
+            // Never twice, and never out of order.
+            Sight::Old => None,
+        }
     }
 }
 
@@ -44,26 +58,32 @@ impl Changes {
     }
 }
 
-/// The table of subscriptions.
+/// The table of subscriptions. To a channel listens one node: the nodes of a lane are of different hubs.
 #[derive(Debug, Default)]
 pub(crate) struct Subscriptions {
     table: Mutex<Table>,
     changed: Notify,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Table {
     entries: HashMap<Arc<str>, Entry>,
     /// Channels of which Redis may know something else than what holds.
     changed: VecDeque<Arc<str>>,
-    /// Whether subscriptions are waited for: the link is up.
-    up: bool,
+    /// Whether subscriptions are waited for: the link is up, or the first attempt is under way.
+    waits: bool,
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Self { entries: HashMap::new(), changed: VecDeque::new(), waits: true }
+    }
 }
 
 #[derive(Debug)]
 struct Entry {
     channel: Arc<Channel>,
-    counts: Vec<(NodeId, usize)>,
+    count: usize,
     /// Whether Redis was told to send it to us.
     told: bool,
     /// Whether Redis said that it does.
@@ -80,31 +100,23 @@ impl Subscriptions {
         let mut table = lock(&self.table);
         let table = &mut *table;
         let entry = table.entries.entry(Arc::clone(name)).or_insert_with(|| Entry {
-            channel: Arc::new(Channel {
-                topic: topic.clone(),
-                listeners: Mutex::new(Arc::new([])),
-                seen: Mutex::default(),
-            }),
-            counts: Vec::new(),
+            channel: Arc::new(Channel { topic: topic.clone(), listener: Mutex::default() }),
+            count: 0,
             told: false,
             confirmed: false,
             changed: false,
             waiting: Vec::new(),
         });
-        match entry.counts.iter_mut().find(|(id, _)| *id == node.id) {
-            Some((_, count)) => *count += 1,
-            None => {
-                entry.counts.push((node.id, 1));
-                let mut listeners = lock(&entry.channel.listeners);
-                *listeners = listeners.iter().chain([node]).map(Arc::clone).collect();
-            }
+        if entry.count == 0 {
+            *lock(&entry.channel.listener) = Listener { node: Some(Arc::clone(node)), seen: Seen::default() };
         }
+        entry.count += 1;
         if !entry.told && !entry.changed {
             entry.changed = true;
             table.changed.push_back(Arc::clone(name));
             self.changed.notify_one();
         }
-        if entry.confirmed || !table.up {
+        if entry.confirmed || !table.waits {
             return None;
         }
         let (in_force, waiting) = oneshot::channel();
@@ -113,65 +125,48 @@ impl Subscriptions {
     }
 
     /// Takes one subscription of a node back.
-    pub(crate) fn unsubscribe(&self, name: &str, node: NodeId) {
-        self.take_back(name, node, |count| count.saturating_sub(1));
+    pub(crate) fn unsubscribe(&self, name: &str) {
+        self.take_back(name, |count| count.saturating_sub(1));
     }
 
     /// Takes all subscriptions of a node back.
     pub(crate) fn unsubscribe_all(&self, node: NodeId) {
+        let listens = |entry: &Entry| {
+            let listener = lock(&entry.channel.listener);
+            listener.node.as_ref().is_some_and(|listener| listener.sender.id == node)
+        };
         let names: Vec<Arc<str>> = {
             let table = lock(&self.table);
-            let of_node = |entry: &Entry| entry.counts.iter().any(|(id, _)| *id == node);
-            table.entries.iter().filter(|(_, entry)| of_node(entry)).map(|(name, _)| Arc::clone(name)).collect()
+            table.entries.iter().filter(|(_, entry)| listens(entry)).map(|(name, _)| Arc::clone(name)).collect()
         };
-        for name in names {
-            self.take_back(&name, node, |_| 0);
-        }
+        names.iter().for_each(|name| self.take_back(name, |_| 0));
     }
 
-    fn take_back(&self, name: &str, node: NodeId, left: impl FnOnce(usize) -> usize) {
-        // Who is told last may be dropped here, with whatever its inbox holds: not under the lock.
-        let mut dropped = None;
+    fn take_back(&self, name: &str, left: impl FnOnce(usize) -> usize) {
+        // Dropped behind the lock: its inbox may hold whatever.
+        let _listener;
         let mut table = lock(&self.table);
         let table = &mut *table;
-        let Some((name, _)) = table.entries.get_key_value(name) else { return };
-        let name = Arc::clone(name);
-        let Some(entry) = table.entries.get_mut(&name) else { return };
-        let Some(place) = entry.counts.iter().position(|(id, _)| *id == node) else { return };
-        entry.counts[place].1 = left(entry.counts[place].1);
-        if entry.counts[place].1 > 0 {
+        let Some(entry) = table.entries.get_mut(name).filter(|entry| entry.count > 0) else { return };
+        entry.count = left(entry.count);
+        if entry.count > 0 {
             return;
         }
-        entry.counts.swap_remove(place);
-        {
-            let mut listeners = lock(&entry.channel.listeners);
-            let others = listeners.iter().filter(|other| other.id != node).map(Arc::clone).collect();
-            dropped.replace(std::mem::replace(&mut *listeners, others));
-        }
-        if !entry.counts.is_empty() {
-            return;
-        }
+        _listener = std::mem::take(&mut *lock(&entry.channel.listener));
         if entry.told && !entry.changed {
             entry.changed = true;
-            table.changed.push_back(name);
+            if let Some((name, _)) = table.entries.get_key_value(name) {
+                table.changed.push_back(Arc::clone(name));
+            }
             self.changed.notify_one();
         } else if !entry.told && !entry.changed {
-            table.entries.remove(&name);
+            table.entries.remove(name);
         }
     }
 
     /// The channel of this name, if anybody listens to it.
     pub(crate) fn channel(&self, name: &str) -> Option<Arc<Channel>> {
         lock(&self.table).entries.get(name).map(|entry| Arc::clone(&entry.channel))
-    }
-
-    /// Whether this process is subscribed to a channel in Redis, and by how many nodes other than this one.
-    pub(crate) fn others(&self, name: &str, node: NodeId) -> (bool, usize) {
-        let table = lock(&self.table);
-        table
-            .entries
-            .get(name)
-            .map_or((false, 0), |entry| (entry.told, entry.counts.iter().filter(|(id, _)| *id != node).count()))
     }
 
     /// What has changed, as soon as something has.
@@ -194,7 +189,7 @@ impl Subscriptions {
             let Some(name) = table.changed.pop_front() else { break };
             let Some(entry) = table.entries.get_mut(&name) else { continue };
             entry.changed = false;
-            match (!entry.counts.is_empty(), entry.told) {
+            match (entry.count > 0, entry.told) {
                 (true, false) => {
                     entry.told = true;
                     changes.subscribe.push(name);
@@ -232,14 +227,10 @@ impl Subscriptions {
     pub(crate) fn forget(&self) -> usize {
         let mut table = lock(&self.table);
         let table = &mut *table;
-        table.up = false;
         table.changed.clear();
-        table.entries.retain(|_, entry| !entry.counts.is_empty());
+        table.entries.retain(|_, entry| entry.count > 0);
         for (name, entry) in &mut table.entries {
-            entry.told = false;
-            entry.confirmed = false;
-            entry.changed = true;
-            entry.waiting.clear();
+            (entry.told, entry.confirmed, entry.changed) = (false, false, true);
             table.changed.push_back(Arc::clone(name));
         }
         table.entries.len()
@@ -248,15 +239,17 @@ impl Subscriptions {
     /// Subscriptions are waited for from now on, unless something has changed that Redis was not told of.
     pub(crate) fn up(&self) -> bool {
         let mut table = lock(&self.table);
-        table.up = table.changed.is_empty();
-        table.up
+        let up = table.changed.is_empty();
+        table.waits |= up;
+        up
     }
 
     /// The link is down: nobody waits.
     pub(crate) fn down(&self) {
         let mut table = lock(&self.table);
-        table.up = false;
+        table.waits = false;
         for entry in table.entries.values_mut() {
+            entry.confirmed = false;
             entry.waiting.clear();
         }
     }

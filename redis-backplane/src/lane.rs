@@ -1,54 +1,60 @@
-//! What handles, attachments and the driver have in common.
+//! What the driver of one link has in common with handles and attachments.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::SystemTime;
 
 use hub_core::backplane::NodeId;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
 use crate::link::{Link, Lost};
 use crate::node::Node;
 use crate::options::RedisOptions;
 use crate::outbox::Outbox;
-use crate::state::{Counting, LinkState};
+use crate::state::{Board, Counting};
 use crate::subscriptions::Subscriptions;
 use crate::{channels, events, lock};
 
-pub(crate) struct Shared {
-    pub(crate) options: RedisOptions,
-    /// The servers, for the log.
-    pub(crate) servers: String,
+/// A link with what goes through it.
+///
+/// A backplane has one, on which all is published, and to which the first node of each hub listens. Another one for each
+/// further node of the same hub: Redis counts connections, and these count as nodes.
+pub(crate) struct Lane {
+    /// The first is 0.
+    pub(crate) number: usize,
+    pub(crate) options: Arc<RedisOptions>,
     pub(crate) outbox: Outbox,
     pub(crate) subscriptions: Subscriptions,
-    pub(crate) counting: Counting,
-    pub(crate) link: watch::Sender<LinkState>,
+    pub(crate) counting: Arc<Counting>,
+    pub(crate) board: Arc<Board>,
     /// A node has proposed a secret.
     pub(crate) proposed: Notify,
     nodes: Mutex<HashMap<NodeId, Arc<Node>>>,
 }
 
-impl Shared {
-    pub(crate) fn new(options: RedisOptions) -> Self {
-        let why = "the first attempt is under way".to_owned();
+impl Lane {
+    pub(crate) fn new(
+        number: usize,
+        options: &Arc<RedisOptions>,
+        counting: &Arc<Counting>,
+        board: &Arc<Board>,
+    ) -> Self {
         Self {
-            servers: options.servers.to_string(),
-            outbox: Outbox::new(&options),
+            number,
+            options: Arc::clone(options),
+            outbox: Outbox::new(options),
             subscriptions: Subscriptions::default(),
-            counting: Counting::default(),
-            link: watch::Sender::new(LinkState::Down { since: SystemTime::now(), why }),
+            counting: Arc::clone(counting),
+            board: Arc::clone(board),
             proposed: Notify::new(),
             nodes: Mutex::default(),
-            options,
         }
     }
 
     pub(crate) fn attach(&self, node: &Arc<Node>) {
-        lock(&self.nodes).insert(node.id, Arc::clone(node));
+        lock(&self.nodes).insert(node.sender.id, Arc::clone(node));
     }
 
     pub(crate) fn detach(&self, node: NodeId) {
-        self.subscriptions.unsubscribe_all(node);
         let gone = lock(&self.nodes).remove(&node);
         // Its inbox may hold what ends here: not under the lock.
         drop(gone);
@@ -57,14 +63,6 @@ impl Shared {
     /// All nodes that are attached.
     pub(crate) fn nodes(&self) -> Vec<Arc<Node>> {
         lock(&self.nodes).values().map(Arc::clone).collect()
-    }
-
-    /// How many nodes other than this one are among so many receivers. All nodes here share one receiver.
-    pub(crate) fn nodes_among(&self, receivers: usize, channel: &str, node: NodeId) -> usize {
-        match self.subscriptions.others(channel, node) {
-            (true, others) if receivers > 0 => receivers - 1 + others,
-            _ => receivers,
-        }
     }
 
     /// Sees to it that the secret of a node's hub is in Redis, and that the node knows it. Whether that went well.
