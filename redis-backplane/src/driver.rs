@@ -294,3 +294,138 @@ impl Drop for Writes<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::Ordering;
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use tokio::sync::{oneshot, watch};
+    use tokio::time::timeout;
+
+    use super::{BATCH, WRITES, run};
+    use crate::RedisOptions;
+    use crate::lane::Lane;
+    use crate::link::fake::Fake;
+    use crate::lock;
+    use crate::node::Node;
+    use crate::outbox::Publication;
+    use crate::wire;
+    use hub_core::backplane::{Delivery, Inbox, Topic};
+
+    struct Nothing;
+
+    impl Inbox for Nothing {
+        fn deliver(&self, _: &Topic, _: Delivery) {
+            panic!("a link that is lost delivers no more");
+        }
+    }
+
+    struct Bench {
+        fake: Fake,
+        lane: Arc<Lane>,
+        node: Arc<Node>,
+        _open: watch::Sender<bool>,
+    }
+
+    async fn bench() -> Bench {
+        let fake = Fake::default();
+        let lane = Arc::new(Lane::new(0, &Arc::new(RedisOptions::default()), &Arc::default(), &Arc::default()));
+        let (open, closed) = watch::channel(false);
+        let (first, up) = oneshot::channel();
+        tokio::spawn(run(Arc::clone(&lane), Arc::new(fake.clone()), Some(first), closed));
+        assert_eq!(up.await, Ok(Ok(())));
+        Bench { fake, lane, node: Arc::new(Node::new("Chat", Arc::new(Nothing))), _open: open }
+    }
+
+    impl Bench {
+        /// A message of which a fake link keeps the text.
+        fn publication(&self, text: &str) -> Publication {
+            let mut message = vec![0; 20];
+            message.extend_from_slice(text.as_bytes());
+            Publication { sender: Arc::clone(&self.node.sender), channel: "c".into(), message, reply: None }
+        }
+
+        fn written(&self) -> Vec<String> {
+            lock(&self.fake.writes).concat()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_publications_share_few_writes_and_keep_their_order() {
+        let bench = bench().await;
+        let texts: Vec<String> = (0..10 * BATCH).map(|number| number.to_string()).collect();
+        for text in &texts {
+            bench.lane.outbox.put(bench.publication(text)).await.unwrap();
+        }
+        // No answer yet: so many writes are under way, and no more.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(lock(&bench.fake.writes).len(), WRITES);
+        assert_eq!(bench.written(), texts[..WRITES * BATCH]);
+        bench.fake.answers.add_permits(100);
+        bench.lane.outbox.settled().await;
+        assert_eq!(lock(&bench.fake.writes).len(), 10);
+        assert_eq!(bench.written(), texts);
+        assert_eq!(bench.lane.counting.read().published, texts.len() as u64);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_under_way_is_lost_and_what_waited_is_sent_by_the_next_link() {
+        let bench = bench().await;
+        for number in 0..10 {
+            bench.lane.outbox.put(bench.publication(&format!("before {number}"))).await.unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(bench.written().len(), 10);
+        bench.fake.broken.send_modify(|broken| *broken += 1);
+        while bench.fake.dialled.load(Ordering::SeqCst) < 2 || !bench.lane.board.is_up(0) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        bench.fake.answers.add_permits(100);
+        bench.lane.outbox.put(bench.publication("after")).await.unwrap();
+        bench.lane.outbox.settled().await;
+        assert_eq!(bench.written().len(), 11, "nothing is repeated");
+        let counters = bench.lane.counting.read();
+        assert_eq!((counters.published, counters.lost_out, counters.links), (1, 10, 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_delivered_from_a_link_that_was_given_up() {
+        let bench = bench().await;
+        let name: Arc<str> = "c".into();
+        drop(bench.lane.subscriptions.subscribe(&name, &Topic::All, &bench.node));
+        let old = lock(&bench.fake.receive).take().unwrap();
+        bench.fake.broken.send_modify(|broken| *broken += 1);
+        while bench.fake.dialled.load(Ordering::SeqCst) < 2 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let other = Node::new("Chat", Arc::new(Nothing));
+        let reply = Delivery::Reply { id: 1, reply: hub_core::backplane::Reply::Done };
+        old.receive(b"c", Bytes::from(wire::encode(other.sender.id, &reply)));
+        assert_eq!(bench.lane.counting.read().received, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_publisher_that_goes_away_leaves_no_message_behind() {
+        let bench = bench().await;
+        let long = "x".repeat(bench.lane.options.publish_buffer);
+        for _ in 0..WRITES + 1 {
+            bench.lane.outbox.put(bench.publication(&long)).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        // Eight under way, one within the bound: this one has to wait.
+        let waits = bench.lane.outbox.put(bench.publication("given up"));
+        assert!(timeout(Duration::from_millis(1), waits).await.is_err());
+        // And this one for too long.
+        let error = bench.lane.outbox.put(bench.publication("too late")).await.unwrap_err();
+        assert!(error.to_string().contains("the publish buffer was full for 3s"), "{error}");
+        bench.fake.answers.add_permits(100);
+        bench.lane.outbox.put(bench.publication("last")).await.unwrap();
+        bench.lane.outbox.settled().await;
+        let written = bench.written();
+        assert_eq!(written.len(), WRITES + 2);
+        assert_eq!(written.last().map(String::as_str), Some("last"));
+    }
+}

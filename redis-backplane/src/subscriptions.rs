@@ -254,3 +254,82 @@ impl Subscriptions {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::Subscriptions;
+    use crate::node::Node;
+    use hub_core::backplane::{Delivery, Inbox, Topic};
+
+    struct Nothing;
+
+    impl Inbox for Nothing {
+        fn deliver(&self, _: &Topic, _: Delivery) {}
+    }
+
+    /// What Redis would be told now.
+    fn told(subscriptions: &Subscriptions) -> (Vec<Arc<str>>, Vec<Arc<str>>) {
+        let changes = subscriptions.changes_now(100);
+        (changes.subscribe, changes.unsubscribe)
+    }
+
+    #[test]
+    fn only_what_holds_is_told() {
+        let (table, node, name) =
+            (Subscriptions::default(), Arc::new(Node::new("Chat", Arc::new(Nothing))), "a".into());
+        let subscribe = || table.subscribe(&name, &Topic::All, &node);
+        let (yes, no) = (vec![Arc::clone(&name)], Vec::new());
+        // Back and forth before anybody looks.
+        drop(subscribe());
+        table.unsubscribe(&name);
+        assert_eq!(told(&table), (no.clone(), no.clone()));
+        drop(subscribe());
+        table.unsubscribe(&name);
+        drop(subscribe());
+        drop(subscribe());
+        assert_eq!(told(&table), (yes.clone(), no.clone()));
+        table.unsubscribe(&name);
+        assert_eq!(told(&table), (no.clone(), no.clone()));
+        table.unsubscribe(&name);
+        drop(subscribe());
+        assert_eq!(told(&table), (no.clone(), no.clone()), "it is as it was told");
+        table.unsubscribe(&name);
+        assert_eq!(told(&table), (no.clone(), yes.clone()));
+        drop(subscribe());
+        assert_eq!(told(&table), (yes.clone(), no.clone()), "behind the unsubscription");
+        // A new link is told all that holds.
+        assert_eq!(table.forget(), 1);
+        assert_eq!(told(&table), (yes, no));
+    }
+
+    #[test]
+    fn a_subscription_waits_for_its_confirmation_or_the_end_of_the_link() {
+        let (table, node) = (Subscriptions::default(), Arc::new(Node::new("Chat", Arc::new(Nothing))));
+        let (a, b): (Arc<str>, Arc<str>) = ("a".into(), "b".into());
+        let mut first = table.subscribe(&a, &Topic::All, &node).expect("it waits for the first attempt");
+        let mut second = table.subscribe(&b, &Topic::All, &node).expect("it waits for the first attempt");
+        assert!(!table.up(), "Redis has not been told");
+        assert_eq!(table.changes_now(100).subscribe.len(), 2);
+        table.confirmed(std::slice::from_ref(&a));
+        assert_eq!(first.try_recv(), Ok(()));
+        assert!(second.try_recv() == Err(tokio::sync::oneshot::error::TryRecvError::Empty));
+        assert!(table.subscribe(&a, &Topic::All, &node).is_none(), "it is in force");
+        table.down();
+        assert!(second.try_recv() == Err(tokio::sync::oneshot::error::TryRecvError::Closed));
+        assert!(table.subscribe(&b, &Topic::All, &node).is_none(), "nobody waits for a broken link");
+    }
+
+    #[test]
+    fn a_node_that_is_gone_is_let_go_before_redis_is_told() {
+        let (table, node) = (Subscriptions::default(), Arc::new(Node::new("Chat", Arc::new(Nothing))));
+        for name in ["a", "b", "b"] {
+            drop(table.subscribe(&name.into(), &Topic::All, &node));
+        }
+        assert_eq!(table.changes_now(100).subscribe.len(), 2);
+        table.unsubscribe_all(node.sender.id);
+        assert_eq!(Arc::strong_count(&node), 1);
+        assert_eq!(table.changes_now(100).unsubscribe.len(), 2);
+    }
+}

@@ -102,3 +102,73 @@ impl TryFrom<String> for RedisOptions {
         Self::from_url(&url)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{RedisOptions, RedisServers};
+
+    fn one(address: &str) -> RedisServers {
+        RedisServers::One(address.to_owned())
+    }
+
+    #[test]
+    fn urls_say_where_redis_is() {
+        let options = RedisOptions::from_url("redis://localhost").unwrap();
+        assert_eq!(options, RedisOptions { servers: one("localhost"), ..RedisOptions::default() });
+
+        let options = RedisOptions::from_url("rediss://ann:p%40ss%3a/word@redis.example:6380/7").unwrap();
+        assert_eq!(options.servers, one("redis.example:6380"));
+        assert_eq!((options.user.as_deref(), options.password.as_deref()), (Some("ann"), Some("p@ss:/word")));
+        assert_eq!((options.database, options.tls.is_some()), (7, true));
+
+        let options = RedisOptions::from_url("redis://:secret@[::1]:7").unwrap();
+        assert_eq!(
+            (options.servers, options.user, options.password),
+            (one("[::1]:7"), None, Some("secret".to_owned()))
+        );
+
+        let options = RedisOptions::from_url("redis+cluster://a:1,b:2,c").unwrap();
+        assert_eq!(options.servers, RedisServers::Cluster(["a:1", "b:2", "c"].map(str::to_owned).to_vec()));
+
+        let options = RedisOptions::from_url("rediss+sentinel://:x@a,b:2/mymaster/3").unwrap();
+        let RedisServers::Sentinel { sentinels, primary, .. } = options.servers else { panic!("it is Sentinel") };
+        assert_eq!((sentinels.join(" "), primary.as_str(), options.database), ("a b:2".to_owned(), "mymaster", 3));
+    }
+
+    #[test]
+    fn other_urls_are_refused_without_their_password() {
+        for url in [
+            "",
+            "localhost:6379",
+            "http://localhost",
+            "redis://",
+            "redis://user@host",
+            "redis://user:secret@host:port",
+            "redis://:secret@host:0",
+            "redis://:secret@host:70000",
+            "redis://:secret@a b",
+            "redis://:secret@::1",
+            "redis://:secret@host/x",
+            "redis://:secret@host/70000",
+            "redis://:secret@host/0?protocol=3",
+            "redis://:%ff@host",
+            "redis+cluster://:secret@a,,b",
+            "redis+cluster://:secret@a/1",
+            "redis+sentinel://:secret@a",
+        ] {
+            let error = RedisOptions::from_url(url).expect_err(url).to_string();
+            assert!(!error.contains("secret"), "{error}");
+            assert!(error.contains("outside of its range"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_is_plain() {
+        for prefix in ["", "a:b", "a*", "{a}", "a b", "\u{e4}", &"x".repeat(65)] {
+            let options = RedisOptions { prefix: prefix.to_owned(), ..RedisOptions::default() };
+            assert_eq!(options.validate().unwrap_err().name(), "prefix", "{prefix}");
+        }
+        let options = RedisOptions { prefix: "chat-1.prod/eu_west".to_owned(), ..RedisOptions::default() };
+        assert_eq!(options.validate(), Ok(()));
+    }
+}

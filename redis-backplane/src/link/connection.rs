@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -39,6 +40,8 @@ pub(crate) struct Connection {
     address: Arc<str>,
     /// Why it ended, once it has.
     ended: watch::Receiver<Option<Lost>>,
+    /// How many channels it has asked to be unsubscribed from, and was not told yet that it is.
+    unsubscribing: Arc<AtomicUsize>,
     driver: AbortHandle,
 }
 
@@ -68,11 +71,12 @@ impl Connector {
         }
         let (end, ended) = watch::channel(None);
         let mut config = AsyncConnectionConfig::new().set_response_timeout(Some(self.response_timeout));
+        let unsubscribing = Arc::new(AtomicUsize::new(0));
         if let Some(receive) = receive {
-            let (address, end) = (Arc::clone(&address), end.clone());
+            let (address, end, asked) = (Arc::clone(&address), end.clone(), Arc::clone(&unsubscribing));
             // Called by the driver, which reads no further until it returns: that is what bounds memory.
             config = config.set_push_sender(move |push: PushInfo| -> Result<(), ()> {
-                if let Some(lost) = pushed(&address, push, &*receive) {
+                if let Some(lost) = pushed(&address, push, &*receive, &asked) {
                     end.send_modify(|ended| *ended = ended.take().or(Some(lost)));
                 }
                 Ok(())
@@ -86,7 +90,7 @@ impl Connector {
             driver.await;
             end.send_modify(|ended| *ended = ended.take().or(Some(closed)));
         });
-        Ok(Connection { commands, address, ended, driver: driver.abort_handle() })
+        Ok(Connection { commands, address, ended, unsubscribing, driver: driver.abort_handle() })
     }
 
     async fn socket(&self, host: &str, port: u16) -> Result<Box<dyn Socket>, DialError> {
@@ -136,6 +140,11 @@ impl Connection {
         }
     }
 
+    /// Redis will be asked to unsubscribe from so many channels.
+    pub(crate) fn will_unsubscribe(&self, channels: usize) {
+        self.unsubscribing.fetch_add(channels, Ordering::Relaxed);
+    }
+
     /// Sends commands in one write and gives their answers. From the first poll on they have their place in the order.
     pub(crate) fn ask_all(
         &self,
@@ -175,7 +184,7 @@ fn why_gone(address: &str, ended: &watch::Receiver<Option<Lost>>, error: &RedisE
 }
 
 /// Takes what Redis pushes. Gives why the connection is of no use any more, if it is not.
-fn pushed(address: &str, push: PushInfo, receive: &dyn Receive) -> Option<Lost> {
+fn pushed(address: &str, push: PushInfo, receive: &dyn Receive, asked: &AtomicUsize) -> Option<Lost> {
     match push.kind {
         PushKind::Message | PushKind::SMessage => {
             let mut data = push.data.into_iter();
@@ -183,6 +192,11 @@ fn pushed(address: &str, push: PushInfo, receive: &dyn Receive) -> Option<Lost> 
                 receive.receive(&channel, Bytes::from(message));
             }
             None
+        }
+        PushKind::Unsubscribe | PushKind::SUnsubscribe => {
+            // Unasked for, it means that the channel's slot has moved to another server.
+            let fewer = asked.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |asked| asked.checked_sub(1));
+            fewer.err().map(|_| Lost(format!("{address} has ended a subscription: a slot has moved")))
         }
         PushKind::Disconnection => Some(Lost(format!("{address} closed the connection"))),
         _ => None,

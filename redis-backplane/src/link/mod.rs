@@ -6,6 +6,8 @@
 pub(crate) mod cluster;
 mod connection;
 mod dial;
+#[cfg(test)]
+pub(crate) mod fake;
 mod sentinel;
 mod server;
 mod tls;

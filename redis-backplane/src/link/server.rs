@@ -50,6 +50,7 @@ impl Server {
     }
 
     pub(crate) async fn probe_on(&self, channel: &str) -> Result<(), DialError> {
+        self.subscriber.will_unsubscribe(1);
         for verb in [self.verbs.subscribe, self.verbs.unsubscribe] {
             let mut command = cmd(verb);
             command.arg(channel);
@@ -101,6 +102,7 @@ impl Link for Server {
     }
 
     async fn unsubscribe(&self, channels: &[Arc<str>]) -> Result<(), Lost> {
+        self.subscriber.will_unsubscribe(channels.len());
         self.say(self.verbs.unsubscribe, channels).await
     }
 

@@ -77,6 +77,35 @@ async fn a_cluster_that_fails_over_is_used_again() {
 }
 
 #[tokio::test]
+async fn slots_that_move_are_followed() {
+    let Some(cluster) = RedisCluster::start(0) else { return };
+    // No ping: Redis tells the subscriber, and the publisher is sent elsewhere.
+    let rare = RedisOptions { ping_interval: std::time::Duration::from_secs(3600), ..options(&cluster.url()) };
+    let (a, b) = (connected(rare.clone()).await, connected(rare).await);
+    let topic = group("moves");
+    let mut receiver = Node::listening(&b, "Chat", std::slice::from_ref(&topic)).await;
+    let sender = Node::new(&a, "Chat");
+    let slot = cluster.nodes[0].command(&["CLUSTER", "KEYSLOT", "hubs:Chat:group:moves"]);
+    let owns = |node: &redis_for_tests::RedisServer| {
+        node.command(&["PUBSUB", "SHARDCHANNELS", "*"]).contains("hubs:Chat:group:moves")
+    };
+    let target = cluster.nodes.iter().find(|node| !owns(node)).unwrap().command(&["CLUSTER", "MYID"]);
+    for node in &cluster.nodes {
+        assert_eq!(node.command(&["CLUSTER", "SETSLOT", &slot, "NODE", &target]), "OK");
+    }
+    until("the receiver's link is made anew", || b.counters().links > 1).await;
+    up(&b).await;
+    // The sender has not been told: its first is refused, which it learns.
+    let refused = guard("an answer", sender.attachment.publish_counted(&topic, &notice("x"))).await;
+    assert!(refused.is_err(), "{refused:?}");
+    until("the sender's link is made anew", || a.counters().links > 1).await;
+    up(&a).await;
+    sender.send(&topic, "found").await;
+    assert_eq!(receiver.text().await, "found");
+    assert_eq!(a.counters().lost_out, 1);
+}
+
+#[tokio::test]
 async fn sentinels_lead_to_the_primary_and_to_the_next_one() {
     let Some(mut set) = RedisSentinel::start() else { return };
     let (a, b) = (connected(options(&set.url())).await, connected(options(&set.url())).await);
