@@ -1,4 +1,99 @@
 //! The backplane of hubs on Redis: several nodes serve one hub, and reach each other's connections.
+//!
+//! ```no_run
+//! use hub_core::backplane::Emitter;
+//! use hub_core::contract;
+//! use redis_backplane::RedisBackplane;
+//!
+//! #[contract]
+//! pub trait ChatClient {
+//!     async fn said(&self, from: &str, text: &str);
+//! }
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let backplane = RedisBackplane::connect("redis://localhost:6379").await?;
+//!
+//! // A process with hubs gives each a handle: `HubRoute::new(..).backplane(backplane.clone())`.
+//!
+//! // One without sends to the clients of a hub like this.
+//! let chat = Emitter::<ChatClientProxy>::new(&backplane, "Chat");
+//! chat.group("lobby").said("the house", "closing in five minutes").await?;
+//! backplane.flush().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Redis has to be version 6 or newer, 7 or newer as a Cluster. It may be one server, a primary with Sentinels, or a
+//! Cluster, over TCP or TLS: see [`RedisOptions`] and its [`from_url`](RedisOptions::from_url). Nothing is stored but a
+//! key of 32 bytes for each hub.
+//!
+//! # How it works
+//!
+//! Each process has two connections, one that publishes and one that is subscribed (to each primary of a Cluster). What a
+//! node publishes goes to the channel of its topic, by `PUBLISH`, or `SPUBLISH` in a Cluster:
+//!
+//! | channel | who subscribes | carries |
+//! | --- | --- | --- |
+//! | `{prefix}:{hub}:all` | every node | messages for everyone |
+//! | `{prefix}:{hub}:group:{name}` | nodes with a member | messages for the group |
+//! | `{prefix}:{hub}:user:{id}` | nodes with a connection of the user | messages for the user |
+//! | `{prefix}:{hub}:node:{id}` | the one node | messages for its connections, requests, replies |
+//! | `{prefix}:{hub}:connection:{id}` | the node where a connection lives that another negotiated | messages for it |
+//! | `{prefix}::probe:{number}` | nobody for long | nothing: whether we may publish and subscribe is tried here |
+//!
+//! The key `{prefix}:{hub}:secret` has the secret by which nodes verify each other's connection tokens. It is set by the
+//! node that is first, and set again by those that know it when Redis has lost it. **Who can read that key can forge
+//! connection tokens**, and who can publish on the channels can send anything to any client: let nobody else in.
+//!
+//! Redis's pub/sub knows no databases: two systems on one Redis need different [prefixes](RedisOptions::prefix). All nodes
+//! of a hub need the same.
+//!
+//! A message has a format of this crate's own, which begins with a version, the id of the sender, and a number; it is not
+//! that of ASP.NET Core's backplane. Nodes refuse messages of a version that they do not know, count and log them.
+//!
+//! # What can be lost, and how you know
+//!
+//! Pub/sub keeps nothing: what is published while the link of a receiver is down does not reach it, and is not repeated.
+//! - The state of the link is a value to watch ([`RedisBackplane::link`]), and each change is logged. A closed connection
+//!   is noticed at once, a silent Redis within the ping interval and the response timeout: 5 s by default.
+//! - A publication fails while the link is known to be down, or [waits](WhileDown) for it. One that was accepted is sent,
+//!   by the next link if need be. One that was sent and not confirmed when the link broke is counted as lost, and not sent
+//!   again: it may have arrived.
+//! - Messages are numbered by sender and channel, so a receiver notices gaps, counts what it missed
+//!   ([`Counters::lost_in`]), and logs it once a second. What it missed of a sender that it had never heard is not known
+//!   to it, nor what came last before a silence.
+//! - The link comes back by itself, at first within 50 ms, and counts as up when all subscriptions are in force again.
+//!
+//! In a Cluster the link is as good as its worst part: while one primary is out of reach, all of it is down.
+//!
+//! # Memory
+//!
+//! Publications wait in a buffer of [`RedisOptions::publish_buffer`] bytes, of which at most 8 writes of 512 messages, or
+//! 256 KiB and one message, are on their way. When it is full, publishers wait. Deliveries are not buffered here: a
+//! connection is read no further while a delivery is handed over. A node that does not keep up is cut off by Redis
+//! (`client-output-buffer-limit pubsub`), which shows as a lost link and as a gap. The numbers of the 16,384 channels that
+//! were published to last are kept, and of up to as many more.
+//!
+//! # Features
+//!
+//! | feature | default | what |
+//! | --- | --- | --- |
+//! | `tls` | yes | `rediss`, by rustls with the system's certificates and those of [`RedisTls`] |
+//!
+//! # Layout
+//!
+//! For those who read the code, in this order:
+//! 1. `options.rs` and `url.rs`: where Redis is, and every limit;
+//! 2. `backplane.rs`: the handle, and what nodes hold; `node.rs`: a hub in this process, as others see it;
+//! 3. `channels.rs`: all names; `wire.rs`: a delivery to bytes and back; `numbers.rs`: by which losses are noticed;
+//! 4. `outbox.rs`: publications on their way to the link; `subscriptions.rs`: what Redis is to be told; `lane.rs`: both,
+//!    with the link they belong to;
+//! 5. `driver.rs`: the task that dials a link, runs it, and dials the next;
+//! 6. `receiver.rs`: from the link to the nodes;
+//! 7. `link/mod.rs`: what is asked of a link; `link/server.rs`, `link/sentinel.rs` and `link/cluster.rs`: who answers, over
+//!    `link/connection.rs`;
+//! 8. `state.rs`: the state of the link, and the counters; `events.rs`: every log line.
+
 mod backplane;
 mod channels;
 mod driver;

@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::future::FutureExt;
 use tokio::sync::{Semaphore, watch};
 
-use super::{Dial, DialError, Link, Lost, Receive};
+use super::{Dial, DialError, Flight, Link, Lost, Receive};
 use crate::lock;
 
 /// A Redis that says yes to all, when it is let.
@@ -63,7 +63,7 @@ impl Dial for Fake {
 
 #[async_trait]
 impl Link for FakeLink {
-    fn publish(&self, messages: &[(&str, &[u8])]) -> BoxFuture<'static, Result<Vec<Result<usize, String>>, Lost>> {
+    fn publish(&self, messages: &[(&str, &[u8])]) -> Flight {
         let fake = self.fake.clone();
         let texts: Vec<String> =
             messages.iter().map(|(_, message)| String::from_utf8_lossy(&message[20..]).into_owned()).collect();
