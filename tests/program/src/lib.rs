@@ -46,6 +46,11 @@ impl Program {
         Self::start(path, arguments)
     }
 
+    /// The id of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Types a line.
     pub fn say(&mut self, line: &str) {
         let input = self.input.as_mut().expect("its input is open");

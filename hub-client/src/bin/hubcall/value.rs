@@ -1,12 +1,14 @@
 //! Values of any type: what is read from JSON to be sent in MessagePack, and from MessagePack to be printed as JSON.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use hub_core::{Binary, Codec};
-use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+pub(crate) use rmpv::Value;
+use serde::de::DeserializeOwned;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// The type of timestamps among the extensions of MessagePack.
 const TIMESTAMP: i8 = -1;
@@ -48,49 +50,30 @@ impl Printable for Box<RawValue> {
     }
 }
 
-/// A value of MessagePack, its members in their order.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Value {
-    Nil,
-    Bool(bool),
-    Unsigned(u64),
-    Signed(i64),
-    F32(f32),
-    F64(f64),
-    Text(String),
-    Bytes(Vec<u8>),
-    Extension(i8, Vec<u8>),
-    List(Vec<Self>),
-    Map(Vec<(Self, Self)>),
-}
-
 impl Printable for Value {
     fn is_null(&self) -> bool {
-        *self == Self::Nil
+        self.is_nil()
     }
 
     fn line(&self) -> Cow<'_, str> {
         // What is a value can be written: only keys and numbers that JSON has not would fail.
-        let json = Codec::Json.encode_value(self).map(|json| String::from_utf8_lossy(json.bytes()).into_owned());
+        let json =
+            Codec::Json.encode_value(&AsJson(self)).map(|json| String::from_utf8_lossy(json.bytes()).into_owned());
         json.unwrap_or_else(|error| format!("{:?}", error.to_string())).into()
     }
 }
 
-impl Serialize for Value {
+/// Writes a value as JSON does it, its members in their order.
+struct AsJson<'a>(&'a Value);
+
+impl Serialize for AsJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Nil => serializer.serialize_unit(),
-            Self::Bool(value) => serializer.serialize_bool(*value),
-            Self::Unsigned(value) => serializer.serialize_u64(*value),
-            Self::Signed(value) => serializer.serialize_i64(*value),
-            // JSON has no such numbers: they are called as .NET calls them. They never come from there.
-            Self::F32(value) if !value.is_finite() => serializer.serialize_str(not_finite((*value).into())),
-            Self::F64(value) if !value.is_finite() => serializer.serialize_str(not_finite(*value)),
-            Self::F32(value) => serializer.serialize_f32(*value),
-            Self::F64(value) => serializer.serialize_f64(*value),
-            Self::Text(value) => serializer.serialize_str(value),
-            Self::Bytes(value) => serializer.serialize_bytes(value),
-            Self::Extension(kind, data) => match timestamp(*kind, data) {
+        match self.0 {
+            // JSON has no such numbers: they are called as .NET calls them.
+            Value::F32(value) if !value.is_finite() => serializer.serialize_str(not_finite((*value).into())),
+            Value::F64(value) if !value.is_finite() => serializer.serialize_str(not_finite(*value)),
+            Value::Binary(value) => serializer.serialize_bytes(value),
+            Value::Ext(kind, data) => match timestamp(*kind, data) {
                 Some(time) => serializer.serialize_str(&time),
                 None => {
                     let mut map = serializer.serialize_map(Some(2))?;
@@ -99,18 +82,19 @@ impl Serialize for Value {
                     map.end()
                 }
             },
-            Self::List(values) => serializer.collect_seq(values),
-            Self::Map(entries) => {
+            Value::Array(values) => serializer.collect_seq(values.iter().map(AsJson)),
+            Value::Map(entries) => {
                 let mut map = serializer.serialize_map(Some(entries.len()))?;
                 for (name, value) in entries {
-                    match name {
-                        Self::Text(name) => map.serialize_entry(name, value)?,
+                    match name.as_str() {
+                        Some(name) => map.serialize_entry(name, &AsJson(value))?,
                         // Keys are texts in JSON: others are what they look like.
-                        other => map.serialize_entry(other.line().trim_matches('"'), value)?,
+                        None => map.serialize_entry(name.line().trim_matches('"'), &AsJson(value))?,
                     }
                 }
                 map.end()
             }
+            plain => plain.serialize(serializer),
         }
     }
 }
@@ -135,96 +119,9 @@ fn timestamp(kind: i8, data: &[u8]) -> Option<String> {
         12 => (number(&data[4..]) as i64, number(&data[..4])),
         _ => return None,
     };
-    let (year, month, day) = date(seconds.div_euclid(86_400))?;
-    let second = seconds.rem_euclid(86_400);
-    let fraction = if nanos == 0 { String::new() } else { format!(".{nanos:09}") };
-    let fraction = fraction.trim_end_matches('0');
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    Some(format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z"))
-}
-
-/// The date so many days after the first of January 1970.
-fn date(days: i64) -> Option<(i64, i64, i64)> {
-    // Counted from the first of March of the year 0, so that the leap day is the last of its year. 400 years have the
-    // same number of days.
-    let days = days.checked_add(719_468)?;
-    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    let year = year + era * 400 + next;
-    (0..=9999).contains(&year).then_some((year, month, day))
-}
-
-impl<'de> Deserialize<'de> for Value {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ValueVisitor)
-    }
-}
-
-struct ValueVisitor;
-
-impl<'de> Visitor<'de> for ValueVisitor {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any value")
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Value, E> {
-        Ok(Value::Nil)
-    }
-
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::Unsigned(value))
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Signed(value))
-    }
-
-    fn visit_f32<E: Error>(self, value: f32) -> Result<Value, E> {
-        Ok(Value::F32(value))
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
-        Ok(Value::F64(value))
-    }
-
-    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::Text(value.to_owned()))
-    }
-
-    fn visit_bytes<E: Error>(self, value: &[u8]) -> Result<Value, E> {
-        Ok(Value::Bytes(value.to_vec()))
-    }
-
-    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        let (kind, Binary(data)) = Deserialize::deserialize(deserializer)?;
-        Ok(Value::Extension(kind, data))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
-        let mut values = Vec::new();
-        while let Some(value) = list.next_element()? {
-            values.push(value);
-        }
-        Ok(Value::List(values))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let mut entries = Vec::new();
-        while let Some(entry) = map.next_entry()? {
-            entries.push(entry);
-        }
-        Ok(Value::Map(entries))
-    }
+    let time =
+        OffsetDateTime::from_unix_timestamp(seconds).ok()?.replace_nanosecond(u32::try_from(nanos).ok()?).ok()?;
+    time.format(&Rfc3339).ok()
 }
 
 #[cfg(test)]
