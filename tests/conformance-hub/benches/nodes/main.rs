@@ -22,15 +22,22 @@ const ROUNDS: usize = 5;
 const LISTENERS: usize = 1000;
 const IN_A_GROUP: usize = 10;
 
-/// What is sent in a measurement, and how many messages may be on their way.
-const BROADCASTS: usize = 600;
-const BROADCASTS_AT_ONCE: usize = 4;
-const GROUP_SENDS: usize = 20_000;
-const GROUP_SENDS_AT_ONCE: usize = 16;
-
-/// The quiet sender: so many broadcasts, one every 20 ms.
-const PACED: usize = 300;
+/// A quiet sender sends every so often.
 const PACE: Duration = Duration::from_millis(20);
+
+/// What is measured with the listeners on the sender's node, and with them on another.
+const LOCAL: [Case; 3] = [
+    Case { to: To::Everyone, messages: 600, at_once: 4, pace: None },
+    Case { to: To::Groups, messages: 20_000, at_once: 16, pace: None },
+    Case { to: To::Groups, messages: 6_000, at_once: 1, pace: None },
+];
+const FAR: [Case; 5] = [
+    Case { to: To::Everyone, messages: 600, at_once: 4, pace: None },
+    Case { to: To::Everyone, messages: 300, at_once: 1, pace: Some(PACE) },
+    Case { to: To::Groups, messages: 20_000, at_once: 16, pace: None },
+    Case { to: To::Groups, messages: 6_000, at_once: 1, pace: None },
+    Case { to: To::EmptyGroups, messages: 20_000, at_once: 16, pace: None },
+];
 
 #[tokio::main]
 async fn main() {
@@ -44,66 +51,49 @@ async fn main() {
         println!("left out: there is no redis-server");
         return;
     };
-    println!(
-        "| listeners of the sender's node | alone | with Redis | ratio | deliveries a second, alone and with Redis |"
-    );
-    println!("| --- | ---: | ---: | ---: | ---: |");
-    for case in [Case::Everyone, Case::Groups] {
+    println!("| listeners of the sender's node | alone | with Redis | ratio | a second, alone | with Redis |");
+    println!("| --- | ---: | ---: | ---: | ---: | ---: |");
+    for case in LOCAL {
         let mut figures = Vec::new();
         for _ in 0..rounds {
-            let alone = local(case, None).await;
-            let with = local(case, Some(&redis)).await;
-            figures.push([
-                alone.sender_cpu,
-                with.sender_cpu,
-                with.sender_cpu / alone.sender_cpu,
-                alone.rate,
-                with.rate,
-            ]);
+            let [alone, with] = [local(case, None).await, local(case, Some(&redis)).await];
+            figures.push([alone.0, with.0, with.0 / alone.0, alone.1, with.1]);
         }
         let [alone, with, ratio, rate, rate_with] = medians(&figures);
-        println!("| {case}, a delivery | {alone:.2} us | {with:.2} us | {ratio:.2} | {rate:.0}, {rate_with:.0} |");
+        println!("| {case} | {alone:.2} us | {with:.2} us | {ratio:.2} | {rate:.0} | {rate_with:.0} |");
     }
-
-    println!(
-        "\n| listeners of another node | sender's node, a message | far node, a message | far node, a delivery | deliveries a second |"
-    );
+    println!("\n| listeners of another node | sender's node | far node | far node, a delivery | deliveries a second |");
     println!("| --- | ---: | ---: | ---: | ---: |");
-    let cases: [(Case, Option<Duration>); 4] =
-        [(Case::Everyone, None), (Case::Everyone, Some(PACE)), (Case::Groups, None), (Case::EmptyGroups, None)];
     let mut work = Vec::new();
-    for (case, pace) in cases {
+    for case in FAR {
         let mut figures = Vec::new();
         for _ in 0..rounds {
-            let far = far(case, pace, &redis).await;
-            work.push((case, pace, far.commands, far.reads));
-            figures.push([far.sender_cpu, far.far_cpu, far.far_cpu / case.deliveries() as f64, far.rate]);
+            figures.push(far(case, &redis).await);
         }
-        let [sender, message, delivery, rate] = medians(&figures);
-        let pace = if pace.is_some() { ", 50 a second" } else { "" };
-        if case == Case::EmptyGroups {
-            println!("| {case}{pace} | {sender:.2} us | {message:.2} us | – | – |");
-        } else {
-            println!("| {case}{pace} | {sender:.2} us | {message:.2} us | {delivery:.2} us | {rate:.0} |");
-        }
+        let [sender, far, rate, commands, reads] = medians(&figures);
+        let (delivery, rate) = match case.to.deliveries() {
+            0 => ("–".to_owned(), "–".to_owned()),
+            deliveries => (format!("{:.2} us", far / deliveries as f64), format!("{rate:.0}")),
+        };
+        println!("| {case} | {sender:.1} us | {far:.1} us | {delivery} | {rate} |");
+        work.push(format!("| {case} | {commands:.2} | {reads:.2} |"));
     }
-
-    println!("\n| Redis, a message | commands | reads |\n| --- | ---: | ---: |");
-    for (case, pace) in cases {
-        let figures: Vec<[f64; 2]> = work
-            .iter()
-            .filter(|figure| (figure.0, figure.1) == (case, pace))
-            .map(|figure| [figure.2, figure.3])
-            .collect();
-        let [commands, reads] = medians(&figures);
-        let pace = if pace.is_some() { ", 50 a second" } else { "" };
-        println!("| {case}{pace} | {commands:.2} | {reads:.2} |");
-    }
+    println!("\n| Redis, a message | commands | reads |\n| --- | ---: | ---: |\n{}", work.join("\n"));
 }
 
-/// To whom is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Case {
+/// What is sent.
+#[derive(Clone, Copy)]
+struct Case {
+    to: To,
+    messages: usize,
+    /// So many leave in one write, and the next ones when all of these have arrived.
+    at_once: usize,
+    /// Unless they leave by the clock.
+    pace: Option<Duration>,
+}
+
+#[derive(Clone, Copy)]
+enum To {
     Everyone,
     /// To each group in turn.
     Groups,
@@ -111,7 +101,7 @@ enum Case {
     EmptyGroups,
 }
 
-impl Case {
+impl To {
     /// How many get a message.
     fn deliveries(self) -> usize {
         match self {
@@ -120,103 +110,82 @@ impl Case {
             Self::EmptyGroups => 0,
         }
     }
-
-    /// How many messages are sent, of which how many may be on their way.
-    fn messages(self) -> (usize, usize) {
-        match self {
-            Self::Everyone => (BROADCASTS, BROADCASTS_AT_ONCE),
-            Self::Groups | Self::EmptyGroups => (GROUP_SENDS, GROUP_SENDS_AT_ONCE),
-        }
-    }
 }
 
 impl std::fmt::Display for Case {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Everyone => write!(f, "to all {LISTENERS}"),
-            Self::Groups => write!(f, "to groups of {IN_A_GROUP}"),
-            Self::EmptyGroups => f.write_str("to groups with no member there"),
+        match self.to {
+            To::Everyone => write!(f, "all {LISTENERS}, ")?,
+            To::Groups => write!(f, "groups of {IN_A_GROUP}, ")?,
+            To::EmptyGroups => f.write_str("groups without a member there, ")?,
+        }
+        match self.pace {
+            Some(pace) => write!(f, "{} a second", 1000 / pace.as_millis()),
+            None => write!(f, "{} at once", self.at_once),
         }
     }
 }
 
-/// CPU times are in microseconds for each delivery (local) or message (far).
-struct Local {
-    sender_cpu: f64,
-    rate: f64,
-}
-
-/// All listeners are on the sender's node.
-async fn local(case: Case, redis: Option<&RedisServer>) -> Local {
+/// With all listeners on the sender's node: microseconds of CPU for a delivery, and deliveries a second.
+async fn local(case: Case, redis: Option<&RedisServer>) -> (f64, f64) {
     let node = Node::start(redis);
-    let swarm = Swarm::connect(&node, LISTENERS, (case == Case::Groups).then_some(IN_A_GROUP)).await;
+    let swarm = Swarm::connect(&node, LISTENERS, case.in_a_group()).await;
     let mut sender = Sender::connect(&node).await;
-    let (messages, at_once) = case.messages();
-    run(case, &mut sender, &swarm, messages / 3, at_once, None).await;
+    case.run(&mut sender, &swarm, case.messages / 3).await;
     let (cpu, begun) = (node.cpu(), Instant::now());
-    run(case, &mut sender, &swarm, messages, at_once, None).await;
-    let deliveries = (messages * case.deliveries()) as f64;
-    Local {
-        sender_cpu: (node.cpu() - cpu).as_secs_f64() * 1e6 / deliveries,
-        rate: deliveries / begun.elapsed().as_secs_f64(),
-    }
+    case.run(&mut sender, &swarm, case.messages).await;
+    let deliveries = (case.messages * case.to.deliveries()) as f64;
+    ((node.cpu() - cpu).as_secs_f64() * 1e6 / deliveries, deliveries / begun.elapsed().as_secs_f64())
 }
 
-struct Far {
-    sender_cpu: f64,
-    far_cpu: f64,
-    rate: f64,
-    commands: f64,
-    reads: f64,
-}
-
-/// All listeners are on another node than the sender.
-async fn far(case: Case, pace: Option<Duration>, redis: &RedisServer) -> Far {
+/// With all listeners on another node: microseconds of CPU of the sender's node and of the other for a message,
+/// deliveries a second, and commands to and reads of Redis for a message.
+async fn far(case: Case, redis: &RedisServer) -> [f64; 5] {
     let [near, far] = [Node::start(Some(redis)), Node::start(Some(redis))];
-    let in_a_group = (case != Case::Everyone).then_some(IN_A_GROUP);
-    let swarm = Swarm::connect(&far, LISTENERS, in_a_group).await;
+    let swarm = Swarm::connect(&far, LISTENERS, case.in_a_group()).await;
     let mut sender = Sender::connect(&near).await;
-    let (messages, at_once) = if pace.is_some() { (PACED, 1) } else { case.messages() };
-    run(case, &mut sender, &swarm, messages / 3, at_once, pace).await;
-    let before = (near.cpu(), far.cpu(), Work::of(redis), Instant::now());
-    run(case, &mut sender, &swarm, messages, at_once, pace).await;
-    let elapsed = before.3.elapsed();
-    let work = Work::of(redis);
-    let each = |spent: Duration| spent.as_secs_f64() * 1e6 / messages as f64;
-    Far {
-        sender_cpu: each(near.cpu() - before.0),
-        far_cpu: each(far.cpu() - before.1),
-        rate: (messages * case.deliveries()) as f64 / elapsed.as_secs_f64(),
-        commands: (work.commands - before.2.commands) / messages as f64,
-        reads: (work.reads - before.2.reads) / messages as f64,
-    }
+    case.run(&mut sender, &swarm, case.messages / 3).await;
+    let (before, cpu, begun) = (Work::of(redis), [near.cpu(), far.cpu()], Instant::now());
+    case.run(&mut sender, &swarm, case.messages).await;
+    let elapsed = begun.elapsed().as_secs_f64();
+    let cpu = [near.cpu() - cpu[0], far.cpu() - cpu[1]];
+    let after = Work::of(redis);
+    let messages = case.messages as f64;
+    let [near, far] = cpu.map(|spent| spent.as_secs_f64() * 1e6 / messages);
+    let rate = messages * case.to.deliveries() as f64 / elapsed;
+    [near, far, rate, (after.commands - before.commands) / messages, (after.reads - before.reads) / messages]
 }
 
-/// Sends, and waits until everything has arrived.
-async fn run(case: Case, sender: &mut Sender, swarm: &Swarm, messages: usize, at_once: usize, pace: Option<Duration>) {
-    let groups = LISTENERS / IN_A_GROUP;
-    let before = swarm.received();
-    let mut clock = tokio::time::interval(pace.unwrap_or(Duration::from_secs(1)));
-    for number in 0..messages {
-        if pace.is_some() {
-            clock.tick().await;
-        }
-        match case {
-            Case::Everyone => sender.broadcast().await,
-            Case::Groups => sender.send_to_group(&swarm::group(number % groups)).await,
-            Case::EmptyGroups => sender.send_to_group(&format!("empty-{}", number % groups)).await,
-        }
-        if case == Case::EmptyGroups {
-            // Nothing arrives: now and then an answer shows how far the node is.
-            if number % at_once == 0 {
-                sender.synchronize().await;
-            }
-        } else {
-            swarm.wait_for(before + (number + 1).saturating_sub(at_once - 1) * case.deliveries()).await;
-        }
+impl Case {
+    fn in_a_group(self) -> Option<usize> {
+        (!matches!(self.to, To::Everyone)).then_some(IN_A_GROUP)
     }
-    swarm.wait_for(before + messages * case.deliveries()).await;
-    sender.synchronize().await;
+
+    /// Sends so many, and waits until they have arrived.
+    async fn run(self, sender: &mut Sender, swarm: &Swarm, messages: usize) {
+        let mut awaited = swarm.received();
+        let mut clock = self.pace.map(tokio::time::interval);
+        let groups = LISTENERS / IN_A_GROUP;
+        for number in 1..=messages {
+            match self.to {
+                To::Everyone => sender.broadcast().await,
+                To::Groups => sender.send_to_group(&swarm::group(number % groups)).await,
+                To::EmptyGroups => sender.send_to_group(&format!("empty-{}", number % groups)).await,
+            }
+            awaited += self.to.deliveries();
+            if number % self.at_once == 0 || number == messages {
+                match self.to {
+                    To::EmptyGroups => sender.synchronize().await,
+                    To::Everyone | To::Groups => sender.flush().await,
+                }
+                swarm.wait_for(awaited).await;
+                if let Some(clock) = &mut clock {
+                    clock.tick().await;
+                }
+            }
+        }
+        sender.synchronize().await;
+    }
 }
 
 /// What Redis has done so far.

@@ -82,11 +82,16 @@ impl Sender {
     }
 
     pub(crate) async fn broadcast(&mut self) {
-        self.0.send(&format!("{{\"type\":1,\"target\":\"Broadcast\",\"arguments\":[\"{TEXT}\"]}}")).await;
+        self.0.feed(&format!("{{\"type\":1,\"target\":\"Broadcast\",\"arguments\":[\"{TEXT}\"]}}")).await;
     }
 
     pub(crate) async fn send_to_group(&mut self, group: &str) {
-        self.0.send(&format!("{{\"type\":1,\"target\":\"SendToGroup\",\"arguments\":[\"{group}\",\"{TEXT}\"]}}")).await;
+        self.0.feed(&format!("{{\"type\":1,\"target\":\"SendToGroup\",\"arguments\":[\"{group}\",\"{TEXT}\"]}}")).await;
+    }
+
+    /// What was broadcast or sent leaves.
+    pub(crate) async fn flush(&mut self) {
+        self.0.flush().await;
     }
 
     /// Waits until the node has done everything that it was asked for.
@@ -106,21 +111,28 @@ impl Client {
         let url = format!("ws://{}/hub", node.address());
         let (socket, _) = client_async(url, stream).await.expect("the hub is there");
         let mut client = Self { socket };
-        client.send("{\"protocol\":\"json\",\"version\":1}").await;
+        client.feed("{\"protocol\":\"json\",\"version\":1}").await;
+        client.flush().await;
         assert_eq!(client.socket.next().await.expect("open").expect("whole"), Message::text("{}\u{1e}"));
         client
     }
 
-    async fn send(&mut self, message: &str) {
-        self.socket.send(Message::text(format!("{message}\u{1e}"))).await.expect("it is open");
+    /// Puts a message into the next write.
+    async fn feed(&mut self, message: &str) {
+        self.socket.feed(Message::text(format!("{message}\u{1e}"))).await.expect("it is open");
+    }
+
+    async fn flush(&mut self) {
+        self.socket.flush().await.expect("it is open");
     }
 
     /// Calls a method with one argument, and waits for its answer, past all that comes before.
     async fn call(&mut self, target: &str, argument: &str) {
-        self.send(&format!(
+        self.feed(&format!(
             "{{\"type\":1,\"invocationId\":\"1\",\"target\":\"{target}\",\"arguments\":[\"{argument}\"]}}"
         ))
         .await;
+        self.flush().await;
         loop {
             let message = self.socket.next().await.expect("open").expect("whole");
             if message.to_text().is_ok_and(|text| text.contains("\"type\":3")) {
