@@ -13,11 +13,11 @@ use dashmap::DashMap;
 use futures_channel::oneshot;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared, join, join_all};
+use hub_core::ConnectionId;
 use hub_core::backplane::{
     Attachment, Backplane, Delivery, Framed, NodeId, Reply, Request, Subscribed, Topic, Unreachable,
     publish_to_connection,
 };
-use hub_core::{CallError, ConnectionId};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc};
 
@@ -162,17 +162,48 @@ impl Nodes {
         join_all(sends).await.into_iter().collect()
     }
 
-    /// Asks the node of a connection for something, and waits for its reply.
+    /// Has something done about a connection of another node.
+    ///
+    /// # Errors
+    /// When the node could not be reached, or does not reply within the timeout: it may be done. Also when nobody listens
+    /// for a connection whose id another node made: either may be gone, or cut off.
+    pub(crate) async fn change(&self, connection: &ConnectionId, request: Request) -> Result<(), Unreachable> {
+        match self.request(connection, request).await? {
+            // To an unknown connection nothing is done, as on one node (P-LT-08).
+            Some(_) => Ok(()),
+            None if NodeId::of(connection).is_none_or(|node| node == self.id()) => Ok(()),
+            None => {
+                let why = "its node has ended, or is cut off";
+                Err(Unreachable::new(format!("nobody listens for connection '{connection}': {why}")))
+            }
+        }
+    }
+
+    /// Asks the node of a connection for something, and waits for its reply: `None` when there is no such node.
     ///
     /// # Errors
     /// When the node could not be reached, or does not reply within the timeout.
-    pub(crate) async fn request(&self, connection: &ConnectionId, request: Request) -> Result<Reply, Unreachable> {
-        let (id, waiting) = self.register();
-        if self.post(id, connection, request).await? == 0 {
-            return Ok(Reply::Unknown);
-        }
-        let why = format!("the node of connection '{connection}' did not reply within {:?}", self.timeout);
-        waiting.within(self.timeout).await.ok_or_else(|| Unreachable::new(why))
+    async fn request(&self, connection: &ConnectionId, request: Request) -> Result<Option<Reply>, Unreachable> {
+        let (id, mut waiting) = self.register();
+        let replied = async {
+            match self.post(id, connection, request).await? {
+                0 => Ok(None),
+                _ => Ok(waiting.reply().await),
+            }
+        };
+        self.in_time(connection, replied).await
+    }
+
+    /// Waits for a node as long as one may take.
+    async fn in_time<T>(
+        &self,
+        connection: &ConnectionId,
+        what: impl Future<Output = Result<T, Unreachable>>,
+    ) -> Result<T, Unreachable> {
+        tokio::time::timeout(self.timeout, what).await.unwrap_or_else(|_| {
+            let why = format!("the node of connection '{connection}' did not reply within {:?}", self.timeout);
+            Err(Unreachable::new(why))
+        })
     }
 
     async fn post(&self, id: u64, connection: &ConnectionId, request: Request) -> Result<usize, Unreachable> {
@@ -204,14 +235,14 @@ struct Waiting<'a> {
 }
 
 impl Waiting<'_> {
-    async fn within(mut self, timeout: Duration) -> Option<Reply> {
-        self.wait(timeout).await
+    async fn reply(&mut self) -> Option<Reply> {
+        // The sender is dropped with this only.
+        (&mut self.reply).await.ok()
     }
 
     /// Waits for this long. It can be waited for again.
     async fn wait(&mut self, timeout: Duration) -> Option<Reply> {
-        // The sender is dropped with this only.
-        tokio::time::timeout(timeout, &mut self.reply).await.ok()?.ok()
+        tokio::time::timeout(timeout, self.reply()).await.ok()?
     }
 
     fn arrived(&mut self) -> Option<Reply> {
@@ -231,10 +262,4 @@ pub(crate) fn both(one: Option<Subscribed>, other: Option<Subscribed>) -> Option
         (Some(one), Some(other)) => Some(Box::pin(join(one, other).map(|_| ()))),
         (one, other) => one.or(other),
     }
-}
-
-/// The reply to a request that has no other outcome than that it is done.
-pub(crate) fn done(reply: Result<Reply, Unreachable>) -> hub_core::Result<()> {
-    // To an unknown connection nothing is done, as on one node (P-LT-08).
-    reply.map(drop).map_err(|error| CallError::from(error).into())
 }
