@@ -3,7 +3,6 @@
 mod inbox;
 mod questions;
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Once, OnceLock, Weak};
@@ -12,11 +11,11 @@ use std::time::Duration;
 use dashmap::DashMap;
 use futures_channel::oneshot;
 use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, Shared, join, join_all};
+use futures_util::future::{BoxFuture, Shared, join};
 use hub_core::ConnectionId;
 use hub_core::backplane::{
     Attachment, Backplane, Delivery, Framed, NodeId, Reply, Request, Subscribed, Topic, Unreachable,
-    publish_to_connection,
+    publish_to_connection, publish_to_connections,
 };
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc};
@@ -131,35 +130,15 @@ impl Nodes {
         result
     }
 
-    /// Sends to connections of other nodes: once a node, and again to the connections' own topics where the node that
-    /// made their ids is gone.
+    /// Sends to those of these connections that are on other nodes.
     pub(crate) async fn direct(
         &self,
         ids: impl IntoIterator<Item = ConnectionId>,
         message: &Framed,
     ) -> Result<(), Unreachable> {
         let Some(hub) = self.hub.upgrade() else { return Ok(()) };
-        let mut by_node: HashMap<Option<NodeId>, Vec<ConnectionId>> = HashMap::new();
-        for id in ids {
-            if hub.registry.connection(&id).is_none() {
-                by_node.entry(NodeId::of(&id)).or_default().push(id);
-            }
-        }
-        let sends = by_node.into_iter().map(|(node, ids)| async move {
-            if let Some(node) = node.filter(|node| *node != self.id()) {
-                let direct = Delivery::Direct { message: message.clone(), to: ids.clone() };
-                if self.attachment.publish_counted(&Topic::Node(node), &direct).await? > 0 {
-                    return Ok(());
-                }
-            }
-            let mut result = Ok(());
-            for id in ids {
-                let direct = Delivery::Direct { message: message.clone(), to: vec![id.clone()] };
-                result = result.and(self.attachment.publish(&Topic::Connection(id), &direct).await);
-            }
-            result
-        });
-        join_all(sends).await.into_iter().collect()
+        let elsewhere = ids.into_iter().filter(|id| hub.registry.connection(id).is_none());
+        publish_to_connections(&*self.attachment, elsewhere, message).await
     }
 
     /// Has something done about a connection of another node.

@@ -119,9 +119,8 @@ impl Connector {
                 Ok(())
             });
         }
-        let (commands, driver) = patience
-            .wait(&address, MultiplexedConnection::new_with_config(&info, socket, config))
-            .await?
+        let (commands, driver) = MultiplexedConnection::new_with_config(&info, socket, config)
+            .await
             .map_err(|error| refusal(&address, &error))?;
         let closed = Lost(format!("{address} closed the connection"));
         let driver = tokio::spawn(async move {

@@ -89,3 +89,37 @@ async fn a_process_that_does_not_get_through_is_told_or_waits() {
         }
     }
 }
+
+#[tokio::test]
+async fn lists_are_reached_once_each() {
+    let Some(redis) = RedisServer::start() else { return };
+    let (a, b) = (Node::start(options(&redis.url())).await, Node::start(options(&redis.url())).await);
+    let mut ann = Listener::connect(a.address, "ann", &["red"], Codec::Json).await;
+    let mut bob = Listener::connect(b.address, "bob", &["blue"], Codec::MessagePack).await;
+    let mut eve = Listener::connect(b.address, "eve", &["blue", "green"], Codec::Json).await;
+    let backplane = RedisBackplane::connect(options(&redis.url())).await.unwrap();
+    let emitter = Said::new(&backplane, "Station");
+    let (ids, all) = ([&*ann.id, &*bob.id, &*ann.id].map(str::to_owned), To::All.to_string());
+    let mut sent = Vec::new();
+    for _ in 0..3 {
+        for list in
+            [emitter.users(["ann", "bob", "ann"]), emitter.connections(ids.clone()), emitter.groups(["red", "none"])]
+        {
+            let number = next_number();
+            list.said("cron", &all, number, "").await.unwrap();
+            sent.push(number);
+        }
+    }
+    emitter.groups(["red", "blue"]).said("cron", &all, next_number(), "").await.unwrap();
+    let last = next_number();
+    emitter.all().said("end", &all, last, "").await.unwrap();
+    for listener in [&mut ann, &mut bob, &mut eve] {
+        listener.hear(last).await;
+    }
+    // What comes twice or to the wrong one is noticed by who hears it.
+    for number in sent.chunks(3) {
+        assert_eq!([0, 1, 2].map(|list| ann.has_heard(number[list])), [true, true, true]);
+        assert_eq!([0, 1, 2].map(|list| bob.has_heard(number[list])), [true, true, false]);
+        assert_eq!([0, 1, 2].map(|list| eve.has_heard(number[list])), [false, false, false]);
+    }
+}
