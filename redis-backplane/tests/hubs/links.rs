@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use hub_core::{CallError, Codec};
-use redis_backplane::RedisOptions;
+use redis_backplane::{RedisOptions, WhileDown};
 use redis_for_tests::{RedisServer, Relay};
 
 use crate::listener::{Listener, all_reach_all};
@@ -39,6 +39,52 @@ async fn a_node_that_is_cut_off_serves_its_own_and_comes_back() {
         // It learns what it missed.
         assert_eq!(a.backplane.counters().lost_in - missed_before, 6);
         drop(late);
+    }
+}
+
+#[tokio::test]
+async fn order_holds_while_the_ways_are_cut_again_and_again() {
+    let Some(redis) = RedisServer::start() else { return };
+    let relays = (Relay::to(redis.address()).await.unwrap(), Relay::to(redis.address()).await.unwrap());
+    let wait = |relay| RedisOptions { while_down: WhileDown::Wait, ..through(relay) };
+    let (a, b) = (Node::start(wait(&relays.0)).await, Node::start(wait(&relays.1)).await);
+    let mut ann = Listener::connect(a.address, "ann", &["lobby"], Codec::Json).await;
+    let mut bob = Listener::connect(b.address, "bob", &["lobby"], Codec::MessagePack).await;
+    all_reach_all(&[&a, &b], &mut [&mut ann, &mut bob]).await;
+    let before = (a.backplane.counters(), b.backplane.counters());
+    let (mut from_a, mut from_b) = (Vec::new(), Vec::new());
+    for round in 0..1500 {
+        for to in [To::All, To::group("lobby")] {
+            from_a.push(a.send(&to).await);
+            from_b.push(b.send(&to).await);
+        }
+        match round % 300 {
+            100 => relays.0.cut(),
+            200 => relays.1.cut(),
+            // So that something is under way at each cut, and some of it arrives.
+            _ if round % 20 == 0 => {
+                let _ = tokio::join!(a.backplane.flush(), b.backplane.flush());
+            }
+            _ => {}
+        }
+    }
+    // Whoever hears, hears in order and once: that is checked with each. Its own hear all.
+    ann.hear(from_a[from_a.len() - 1]).await;
+    bob.hear(from_b[from_b.len() - 1]).await;
+    a.up().await;
+    b.up().await;
+    all_reach_all(&[&a, &b], &mut [&mut ann, &mut bob]).await;
+    let after = (a.backplane.counters(), b.backplane.counters());
+    assert!(after.0.links > before.0.links && after.1.links > before.1.links, "{after:?}");
+    for (listener, own, far, lost) in [
+        (&mut ann, &from_a, &from_b, after.0.lost_in - before.0.lost_in),
+        (&mut bob, &from_b, &from_a, after.1.lost_in - before.1.lost_in),
+    ] {
+        assert!(own.iter().all(|number| listener.has_heard(*number)));
+        // What it has not heard is what the gaps say.
+        let missed = far.iter().filter(|number| !listener.has_heard(**number)).count();
+        assert_eq!(missed as u64, lost);
+        assert!(missed < far.len() / 2, "{missed} of {}", far.len());
     }
 }
 

@@ -80,10 +80,22 @@ async fn nodes_serve_their_own_while_redis_is_gone_and_each_other_when_it_is_bac
     carl.join("newer").await;
     let number = b.send_locally(&To::group("newer")).await;
     carl.hear(number).await;
+    let gone = Listener::connect(b.address, "gone", &["gone"], Codec::Json).await;
+    gone.connection.stop().await;
+    guard("it is gone", async {
+        while b.hub.connection_count() > 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
 
     redis.restart();
     a.up().await;
     b.up().await;
+    let listening = redis.command(&["PUBSUB", "CHANNELS", "hubs:Station:group:*"]);
+    let mut listening: Vec<&str> = listening.lines().collect();
+    listening.sort_unstable();
+    assert_eq!(listening, ["lobby", "new", "newer"].map(|group| format!("hubs:Station:group:{group}")));
     all_reach_all(&[&a, &b], &mut [&mut ann, &mut ann_again, &mut bob, &mut carl]).await;
     guard("it is acknowledged", a.hub.add_to_group(&*carl.id, "late")).await.unwrap();
     carl.was_added("late");
@@ -165,6 +177,28 @@ async fn a_silent_redis_is_noticed_and_nothing_comes_twice_or_out_of_order() {
         b.up().await;
         all_reach_all(&[&a, &b], &mut [&mut ann, &mut bob, &mut late]).await;
         drop(late);
+    }
+}
+
+#[tokio::test]
+async fn a_node_ends_in_peace_while_redis_is_gone_or_silent() {
+    let Some(mut redis) = RedisServer::start() else { return };
+    for silent in [true, false] {
+        let (a, b) = two(&redis).await;
+        let ann = Listener::connect(a.address, "ann", &["lobby"], Codec::Json).await;
+        if silent {
+            redis.pause();
+        } else {
+            redis.kill();
+        }
+        let started = Instant::now();
+        guard("it ends", a.hub.shutdown(Duration::from_secs(20))).await;
+        guard("its client is told", ann.connection.closed()).await;
+        assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+        drop((a, b));
+        if silent {
+            redis.resume();
+        }
     }
 }
 
