@@ -107,7 +107,9 @@ pub enum WhileDown {
     #[default]
     Fail,
     /// They wait in the publish buffer for the link, however long that takes, and fail when it is full. Those whose
-    /// receivers are to be counted fail at once nevertheless.
+    /// receivers are to be counted (what is for single connections, and requests) fail at once nevertheless.
+    ///
+    /// They go out with the sender's link: nodes whose links are back later, after Redis itself was gone, miss them.
     Wait,
 }
 

@@ -26,6 +26,7 @@ use crate::outgoing::with_outgoing;
 /// # async fn run(backplane: InProcess) -> Result<(), hub_core::CallError> {
 /// let chat = Emitter::<ChatClientProxy>::new(&backplane, "Chat");
 /// chat.group("lobby").said("the house", "closing in five minutes").await?;
+/// chat.users(["ann", "bob"]).said("the house", "you are on duty").await?;
 /// # Ok(())
 /// # }
 /// ```
