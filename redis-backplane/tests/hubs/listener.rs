@@ -121,13 +121,12 @@ impl Listener {
     /// Waits until it has heard this number.
     #[track_caller]
     pub(crate) fn hear(&mut self, number: u64) -> impl Future<Output = ()> {
-        let hearing = guard("a number to be heard", async move {
+        guard("a number to be heard", async move {
             while !self.numbers.contains(&number) {
                 let heard = self.heard.recv().await.unwrap();
                 self.note(heard);
             }
-        });
-        hearing
+        })
     }
 
     /// Whether it has heard this number so far.
