@@ -6,13 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hub_core::backplane::Request;
-use hub_core::{ConnectionId, GroupName, Proxy, Result, UserId};
+use hub_core::{CallError, ConnectionId, GroupName, Proxy, Result, UserId};
 
 use crate::clients::{AskedIn, Many, One};
 use crate::context::{Client, Hub, into_all};
 use crate::fan_out::Recipients;
 use crate::hub::HubState;
-use crate::nodes::done;
 use crate::outbox::End;
 
 /// Reaches the clients of hub `H` from anywhere: background tasks, HTTP handlers, other hubs.
@@ -91,7 +90,8 @@ impl<H: Hub> HubHandle<H> {
     ///
     /// # Errors
     /// None for a connection of this node. For others, when their node cannot be reached, or has not acknowledged the
-    /// change within [`HubOptions::backplane_timeout`](crate::HubOptions::backplane_timeout): it may have happened.
+    /// change within [`HubOptions::backplane_timeout`](crate::HubOptions::backplane_timeout): it may have happened. Also
+    /// when nobody listens for the connection: its node has ended, or its link is down.
     pub async fn add_to_group(&self, id: impl Into<ConnectionId>, group: &str) -> Result<()> {
         let id = id.into();
         if let Some(peer) = self.hub.registry.connection(&id) {
@@ -143,7 +143,7 @@ impl<H: Hub> HubHandle<H> {
 
     async fn ask_elsewhere(&self, id: &ConnectionId, request: Request) -> Result<()> {
         match &self.hub.nodes {
-            Some(nodes) => done(nodes.request(id, request).await),
+            Some(nodes) => nodes.change(id, request).await.map_err(|error| CallError::from(error).into()),
             None => Ok(()),
         }
     }

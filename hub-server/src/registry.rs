@@ -73,7 +73,13 @@ impl Registry {
     pub(crate) fn join(&self, peer: &Arc<Peer>, group: &str) -> Option<Subscribed> {
         // Subscriptions are counted under this lock, in the order of the changes.
         let mut groups = lock(peer.groups());
-        let groups = groups.as_mut().filter(|groups| !groups.contains(group))?;
+        let groups = groups.as_mut()?;
+        if groups.contains(group) {
+            // Whoever joined before may still wait for it: so does this.
+            let subscribed = self.subscribe(|| Topic::Group(group.into()));
+            self.unsubscribe(|| Topic::Group(group.into()));
+            return subscribed;
+        }
         groups.insert(group.into());
         insert(&self.groups, group, peer);
         self.subscribe(|| Topic::Group(group.into()))

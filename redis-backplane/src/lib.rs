@@ -55,7 +55,8 @@
 //!
 //! Pub/sub keeps nothing: what is published while the link of a receiver is down does not reach it, and is not repeated.
 //! - The state of the link is a value to watch ([`RedisBackplane::link`]), and each change is logged. A closed connection
-//!   is noticed at once, a silent Redis within the ping interval and the response timeout: 5 s by default.
+//!   is noticed at once, a silent Redis within the ping interval and the response timeout: 5 s by default. A slow one is
+//!   not silent: as long as something comes, the link is up.
 //! - A publication fails while the link is known to be down, or [waits](WhileDown) for it. One that was accepted is sent,
 //!   by the next link if need be. One that was sent and not confirmed when the link broke is counted as lost, and not sent
 //!   again: it may have arrived.

@@ -40,8 +40,8 @@ pub struct RedisOptions {
     /// How long one attempt to connect may take, from the first packet until all subscriptions are in force. Default
     /// 5 s, range 10 ms to 1 day.
     pub connect_timeout: Duration,
-    /// How long Redis may take for an answer until the link is given up; and how long a publication may wait for room.
-    /// Default 3 s, which a Redis with a slow command or a fork behind it keeps; range 10 ms to 1 day.
+    /// How long Redis may say nothing while an answer is waited for, until the link is given up; and how long a
+    /// publication may wait for room. An answer may take longer behind much that is received. Default 3 s, which a Redis with a slow command or a fork behind it keeps; range 10 ms to 1 day.
     pub response_timeout: Duration,
     /// How often Redis is asked whether it is there. Default 2 s: with the response timeout a silent Redis is noticed
     /// within 5 s, well before clients time out. Range 10 ms to 1 day.
@@ -107,7 +107,9 @@ pub enum WhileDown {
     #[default]
     Fail,
     /// They wait in the publish buffer for the link, however long that takes, and fail when it is full. Those whose
-    /// receivers are to be counted fail at once nevertheless.
+    /// receivers are to be counted (what is for single connections, and requests) fail at once nevertheless.
+    ///
+    /// They go out with the sender's link: nodes whose links are back later, after Redis itself was gone, miss them.
     Wait,
 }
 

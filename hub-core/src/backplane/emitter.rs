@@ -1,10 +1,12 @@
 //! Sending to the clients of a hub from a process that hosts none of them.
 
+use std::collections::HashSet;
 use std::fmt;
+use std::hash::Hash;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use super::{Attachment, Backplane, Delivery, Inbox, Topic, publish_to_connection};
+use super::{Attachment, Backplane, Delivery, Framed, Inbox, Topic, Unreachable, publish_to_connections};
 use crate::contract::{Arguments, Proxy, Remote};
 use crate::error::CallError;
 use crate::message::{ConnectionId, GroupName, UserId};
@@ -24,6 +26,7 @@ use crate::outgoing::with_outgoing;
 /// # async fn run(backplane: InProcess) -> Result<(), hub_core::CallError> {
 /// let chat = Emitter::<ChatClientProxy>::new(&backplane, "Chat");
 /// chat.group("lobby").said("the house", "closing in five minutes").await?;
+/// chat.users(["ann", "bob"]).said("the house", "you are on duty").await?;
 /// # Ok(())
 /// # }
 /// ```
@@ -53,7 +56,7 @@ impl<P: Proxy> Emitter<P> {
 
     /// Everyone but these connections.
     pub fn all_except<I: Into<ConnectionId>>(&self, ids: impl IntoIterator<Item = I>) -> P::Bound<Target> {
-        self.to(To::Topic(Topic::All, ids.into_iter().map(Into::into).collect()))
+        self.to(To::All { except: into_all(ids) })
     }
 
     /// The members of a group.
@@ -67,17 +70,33 @@ impl<P: Proxy> Emitter<P> {
         group: impl Into<GroupName>,
         ids: impl IntoIterator<Item = I>,
     ) -> P::Bound<Target> {
-        self.to(To::Topic(Topic::Group(group.into()), ids.into_iter().map(Into::into).collect()))
+        self.to(To::Group { name: group.into(), except: into_all(ids) })
+    }
+
+    /// The members of several groups; those of more than one get the message more than once (P-LT-05). A group without a
+    /// name is refused (P-LT-06).
+    pub fn groups<G: Into<GroupName>>(&self, groups: impl IntoIterator<Item = G>) -> P::Bound<Target> {
+        self.to(To::Groups(into_all(groups)))
     }
 
     /// All connections of a user.
     pub fn user(&self, user: impl Into<UserId>) -> P::Bound<Target> {
-        self.to(To::Topic(Topic::User(user.into()), Vec::new()))
+        self.users([user])
+    }
+
+    /// All connections of these users, once each.
+    pub fn users<U: Into<UserId>>(&self, users: impl IntoIterator<Item = U>) -> P::Bound<Target> {
+        self.to(To::Users(distinct(users)))
     }
 
     /// The connection of this id. If it does not exist, what is sent vanishes (P-LT-03).
     pub fn connection(&self, id: impl Into<ConnectionId>) -> P::Bound<Target> {
-        self.to(To::Connection(id.into()))
+        self.connections([id])
+    }
+
+    /// The connections of these ids, once each.
+    pub fn connections<I: Into<ConnectionId>>(&self, ids: impl IntoIterator<Item = I>) -> P::Bound<Target> {
+        self.to(To::Connections(distinct(ids)))
     }
 
     fn to(&self, to: To) -> P::Bound<Target> {
@@ -106,9 +125,38 @@ pub struct Target {
 
 #[derive(Debug, Clone)]
 enum To {
-    /// All of a topic but these.
-    Topic(Topic, Vec<ConnectionId>),
-    Connection(ConnectionId),
+    All { except: Vec<ConnectionId> },
+    Group { name: GroupName, except: Vec<ConnectionId> },
+    Groups(Vec<GroupName>),
+    Users(Vec<UserId>),
+    Connections(Vec<ConnectionId>),
+}
+
+fn into_all<T>(names: impl IntoIterator<Item = impl Into<T>>) -> Vec<T> {
+    names.into_iter().map(Into::into).collect()
+}
+
+fn distinct<T: Hash + Eq + Clone>(names: impl IntoIterator<Item = impl Into<T>>) -> Vec<T> {
+    let mut seen = HashSet::new();
+    names.into_iter().map(Into::into).filter(|name: &T| seen.insert(name.clone())).collect()
+}
+
+impl Target {
+    /// To each of the topics, though one fails.
+    async fn notice(
+        &self,
+        topics: impl IntoIterator<Item = Topic> + Send,
+        message: Framed,
+        except: &[ConnectionId],
+    ) -> Result<(), Unreachable> {
+        let notice = Delivery::Notice { message, except: except.to_vec() };
+        let topics: Vec<Topic> = topics.into_iter().collect();
+        let mut result = Ok(());
+        for topic in &topics {
+            result = result.and(self.attachment.publish(topic, &notice).await);
+        }
+        result
+    }
 }
 
 impl Remote for Target {
@@ -118,14 +166,14 @@ impl Remote for Target {
         }
         let message = with_outgoing(target, &arguments, |message| message.in_all_codecs())?;
         match &self.to {
-            To::Topic(topic, except) => {
-                let notice = Delivery::Notice { message, except: except.clone() };
-                self.attachment.publish(topic, &notice).await?;
+            To::All { except } => self.notice([Topic::All], message, except).await?,
+            To::Group { name, except } => self.notice([Topic::Group(name.clone())], message, except).await?,
+            To::Groups(names) if names.iter().any(|name| name.is_empty()) => {
+                return Err(CallError::Refused("Cannot send to an empty group name.".to_owned()));
             }
-            To::Connection(id) => {
-                let direct = Delivery::Direct { message, to: vec![id.clone()] };
-                publish_to_connection(&*self.attachment, id, &direct).await?;
-            }
+            To::Groups(names) => self.notice(names.iter().cloned().map(Topic::Group), message, &[]).await?,
+            To::Users(ids) => self.notice(ids.iter().cloned().map(Topic::User), message, &[]).await?,
+            To::Connections(ids) => publish_to_connections(&*self.attachment, ids.iter().cloned(), &message).await?,
         }
         Ok(())
     }

@@ -37,6 +37,7 @@
 mod delivery;
 mod emitter;
 mod in_process;
+mod to_connections;
 
 use std::fmt;
 use std::future::Future;
@@ -48,8 +49,8 @@ use async_trait::async_trait;
 pub use self::delivery::{Delivery, Framed, NodeId, Reply, Request, Topic};
 pub use self::emitter::{Emitter, Target};
 pub use self::in_process::InProcess;
+pub use self::to_connections::{publish_to_connection, publish_to_connections};
 use crate::error::CallError;
-use crate::message::ConnectionId;
 
 /// A way between nodes. See the [module](self) for what it guarantees.
 pub trait Backplane: fmt::Debug + Send + Sync {
@@ -107,25 +108,6 @@ pub trait Attachment: fmt::Debug + Send + Sync {
 
 /// Done when a subscription is in force. Dropping it takes nothing back.
 pub type Subscribed = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// Publishes what is for one connection: to the node that made its id, or, where that node is gone or is this one, to
-/// the connection's own topic. Gives how many nodes listened; 0 means that there is no such connection elsewhere.
-///
-/// # Errors
-/// See [`Attachment::publish_counted`].
-pub async fn publish_to_connection(
-    attachment: &dyn Attachment,
-    connection: &ConnectionId,
-    delivery: &Delivery,
-) -> Result<usize, Unreachable> {
-    if let Some(node) = NodeId::of(connection).filter(|node| *node != attachment.node()) {
-        let listening = attachment.publish_counted(&Topic::Node(node), delivery).await?;
-        if listening > 0 {
-            return Ok(listening);
-        }
-    }
-    attachment.publish_counted(&Topic::Connection(connection.clone()), delivery).await
-}
 
 /// Other nodes could not be reached: why.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,6 @@
 mod inbox;
 mod questions;
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Once, OnceLock, Weak};
@@ -12,12 +11,12 @@ use std::time::Duration;
 use dashmap::DashMap;
 use futures_channel::oneshot;
 use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, Shared, join, join_all};
+use futures_util::future::{BoxFuture, Shared, join};
+use hub_core::ConnectionId;
 use hub_core::backplane::{
     Attachment, Backplane, Delivery, Framed, NodeId, Reply, Request, Subscribed, Topic, Unreachable,
-    publish_to_connection,
+    publish_to_connection, publish_to_connections,
 };
-use hub_core::{CallError, ConnectionId};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc};
 
@@ -131,48 +130,59 @@ impl Nodes {
         result
     }
 
-    /// Sends to connections of other nodes: once a node, and again to the connections' own topics where the node that
-    /// made their ids is gone.
+    /// Sends to those of these connections that are on other nodes.
     pub(crate) async fn direct(
         &self,
         ids: impl IntoIterator<Item = ConnectionId>,
         message: &Framed,
     ) -> Result<(), Unreachable> {
         let Some(hub) = self.hub.upgrade() else { return Ok(()) };
-        let mut by_node: HashMap<Option<NodeId>, Vec<ConnectionId>> = HashMap::new();
-        for id in ids {
-            if hub.registry.connection(&id).is_none() {
-                by_node.entry(NodeId::of(&id)).or_default().push(id);
-            }
-        }
-        let sends = by_node.into_iter().map(|(node, ids)| async move {
-            if let Some(node) = node.filter(|node| *node != self.id()) {
-                let direct = Delivery::Direct { message: message.clone(), to: ids.clone() };
-                if self.attachment.publish_counted(&Topic::Node(node), &direct).await? > 0 {
-                    return Ok(());
-                }
-            }
-            let mut result = Ok(());
-            for id in ids {
-                let direct = Delivery::Direct { message: message.clone(), to: vec![id.clone()] };
-                result = result.and(self.attachment.publish(&Topic::Connection(id), &direct).await);
-            }
-            result
-        });
-        join_all(sends).await.into_iter().collect()
+        let elsewhere = ids.into_iter().filter(|id| hub.registry.connection(id).is_none());
+        publish_to_connections(&*self.attachment, elsewhere, message).await
     }
 
-    /// Asks the node of a connection for something, and waits for its reply.
+    /// Has something done about a connection of another node.
+    ///
+    /// # Errors
+    /// When the node could not be reached, or does not reply within the timeout: it may be done. Also when nobody listens
+    /// for a connection whose id another node made: either may be gone, or cut off.
+    pub(crate) async fn change(&self, connection: &ConnectionId, request: Request) -> Result<(), Unreachable> {
+        match self.request(connection, request).await? {
+            // To an unknown connection nothing is done, as on one node (P-LT-08).
+            Some(_) => Ok(()),
+            None if NodeId::of(connection).is_none_or(|node| node == self.id()) => Ok(()),
+            None => {
+                let why = "its node has ended, or is cut off";
+                Err(Unreachable::new(format!("nobody listens for connection '{connection}': {why}")))
+            }
+        }
+    }
+
+    /// Asks the node of a connection for something, and waits for its reply: `None` when there is no such node.
     ///
     /// # Errors
     /// When the node could not be reached, or does not reply within the timeout.
-    pub(crate) async fn request(&self, connection: &ConnectionId, request: Request) -> Result<Reply, Unreachable> {
-        let (id, waiting) = self.register();
-        if self.post(id, connection, request).await? == 0 {
-            return Ok(Reply::Unknown);
-        }
-        let why = format!("the node of connection '{connection}' did not reply within {:?}", self.timeout);
-        waiting.within(self.timeout).await.ok_or_else(|| Unreachable::new(why))
+    async fn request(&self, connection: &ConnectionId, request: Request) -> Result<Option<Reply>, Unreachable> {
+        let (id, mut waiting) = self.register();
+        let replied = async {
+            match self.post(id, connection, request).await? {
+                0 => Ok(None),
+                _ => Ok(waiting.reply().await),
+            }
+        };
+        self.in_time(connection, replied).await
+    }
+
+    /// Waits for a node as long as one may take.
+    async fn in_time<T>(
+        &self,
+        connection: &ConnectionId,
+        what: impl Future<Output = Result<T, Unreachable>>,
+    ) -> Result<T, Unreachable> {
+        tokio::time::timeout(self.timeout, what).await.unwrap_or_else(|_| {
+            let why = format!("the node of connection '{connection}' did not reply within {:?}", self.timeout);
+            Err(Unreachable::new(why))
+        })
     }
 
     async fn post(&self, id: u64, connection: &ConnectionId, request: Request) -> Result<usize, Unreachable> {
@@ -204,14 +214,14 @@ struct Waiting<'a> {
 }
 
 impl Waiting<'_> {
-    async fn within(mut self, timeout: Duration) -> Option<Reply> {
-        self.wait(timeout).await
+    async fn reply(&mut self) -> Option<Reply> {
+        // The sender is dropped with this only.
+        (&mut self.reply).await.ok()
     }
 
     /// Waits for this long. It can be waited for again.
     async fn wait(&mut self, timeout: Duration) -> Option<Reply> {
-        // The sender is dropped with this only.
-        tokio::time::timeout(timeout, &mut self.reply).await.ok()?.ok()
+        tokio::time::timeout(timeout, self.reply()).await.ok()?
     }
 
     fn arrived(&mut self) -> Option<Reply> {
@@ -231,10 +241,4 @@ pub(crate) fn both(one: Option<Subscribed>, other: Option<Subscribed>) -> Option
         (Some(one), Some(other)) => Some(Box::pin(join(one, other).map(|_| ()))),
         (one, other) => one.or(other),
     }
-}
-
-/// The reply to a request that has no other outcome than that it is done.
-pub(crate) fn done(reply: Result<Reply, Unreachable>) -> hub_core::Result<()> {
-    // To an unknown connection nothing is done, as on one node (P-LT-08).
-    reply.map(drop).map_err(|error| CallError::from(error).into())
 }

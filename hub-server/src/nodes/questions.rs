@@ -28,7 +28,7 @@ impl Nodes {
         let (id, waiting) = self.register();
         let mut question = Question { nodes: self, id, connection, waiting, answered: false };
         let request = Request::Ask { target: Target::from(target), arguments };
-        if self.post(id, connection, request).await? == 0 {
+        if self.in_time(connection, self.post(id, connection, request)).await? == 0 {
             question.answered = true;
             return Err(does_not_exist(connection));
         }
@@ -60,7 +60,7 @@ impl Question<'_> {
                 return Ok(reply);
             }
             match self.nodes.request(self.connection, Request::IsWaiting(self.id)).await {
-                Ok(Reply::Done) => silent = 0,
+                Ok(Some(Reply::Done)) => silent = 0,
                 // It may have come right before this.
                 Ok(_) => return self.waiting.arrived().ok_or_else(|| disconnected(self.connection)),
                 Err(_) if silent == 0 => silent = 1,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::request::Parts;
-use hub_core::backplane::{Backplane, Delivery, InProcess, Inbox, NodeId, Reply, Topic};
+use hub_core::backplane::{Backplane, Delivery, Emitter, InProcess, Inbox, NodeId, Reply, Topic};
 use hub_core::{Answers, CallError, Identity, Remote, Result, Untyped};
 use hub_server::{Context, Hub, HubHandle, HubRoute, hub};
 use serde::Serialize;
@@ -78,10 +78,13 @@ async fn by_id_of(negotiator: &Server, server: &Server, user: &str) -> Client {
 
 /// Three clients: ann twice and bob, with the ids of their connections.
 async fn three(layout: Layout) -> (HubHandle<Radio>, [Client; 3], [String; 3]) {
-    let backplane = InProcess::new();
-    let (first, near) = Server::of(node(&backplane)).await;
-    let (second, _) = Server::of(node(&backplane)).await;
-    let (_, far) = Server::of(node(&backplane)).await;
+    three_on(&InProcess::new(), layout).await
+}
+
+async fn three_on(backplane: &InProcess, layout: Layout) -> (HubHandle<Radio>, [Client; 3], [String; 3]) {
+    let (first, near) = Server::of(node(backplane)).await;
+    let (second, _) = Server::of(node(backplane)).await;
+    let (_, far) = Server::of(node(backplane)).await;
     let (hub, nodes) = match layout {
         Layout::OneNode => (near, [(&first, &first); 3]),
         Layout::TwoNodes => (near, [(&first, &first), (&second, &second), (&second, &second)]),
@@ -129,43 +132,52 @@ async fn reached(hub: &HubHandle<Radio>, clients: &mut [Client; 3], ids: &[Strin
     counts
 }
 
+/// Sends by `$sender` to all targets, and checks whom it reaches.
+macro_rules! reaches_whom_it_names {
+    ($sender:expr, $layout:expr, $hub:expr, $clients:expr, $ids:expr) => {{
+        // P-LT-01, P-LT-03, P-LT-04, P-LT-05, P-LT-13
+        let (sender, layout, hub, clients, ids) = ($sender, $layout, $hub, $clients, $ids);
+        let [a, b, c] = ids.clone();
+        let unknown = "nobody".to_owned();
+        let news = |number: u32| (number,);
+
+        sender.all().send("News", news(1)).await.unwrap();
+        assert_eq!(reached(hub, clients, ids).await, [1, 1, 1], "{layout:?}");
+        sender.all_except([a.clone(), unknown.clone()]).send("News", news(2)).await.unwrap();
+        assert_eq!(reached(hub, clients, ids).await, [0, 1, 1], "{layout:?}");
+        sender.connection(c.clone()).send("News", news(3)).await.unwrap();
+        sender.connection(unknown.clone()).send("News", news(3)).await.unwrap();
+        assert_eq!(reached(hub, clients, ids).await, [0, 0, 1], "{layout:?}");
+        sender.connections([a.clone(), c, a.clone(), unknown.clone()]).send("News", news(4)).await.unwrap();
+        assert_eq!(reached(hub, clients, ids).await, [1, 0, 1], "{layout:?}: once each");
+        sender.group("g").send("News", news(5)).await.unwrap();
+        sender.group("G").send("News", news(5)).await.unwrap();
+        assert_eq!(reached(hub, clients, ids).await, [1, 1, 0], "{layout:?}: names have a case (P-LT-07)");
+        sender.group_except("g", [b.clone()]).send("News", news(6)).await.unwrap();
+        assert_eq!(reached(hub, clients, ids).await, [1, 0, 0], "{layout:?}");
+        sender.groups(["g", "h", "empty"]).send("News", news(7)).await.unwrap();
+        assert_eq!(reached(hub, clients, ids).await, [1, 2, 0], "{layout:?}: once a group");
+        sender.user("ann").send("News", news(8)).await.unwrap();
+        assert_eq!(reached(hub, clients, ids).await, [1, 1, 0], "{layout:?}");
+        sender.users(["ann", "bob", "ann", "eve"]).send("News", news(9)).await.unwrap();
+        assert_eq!(reached(hub, clients, ids).await, [1, 1, 1], "{layout:?}: once each");
+    }};
+}
+
 #[tokio::test]
 async fn reaches_whom_it_names() {
     for layout in LAYOUTS {
-        reaches_whom_it_names_in(layout).await;
+        let backplane = InProcess::new();
+        let (hub, mut clients, ids) = three_on(&backplane, layout).await;
+        for (client, group) in [(0, "g"), (1, "g"), (1, "h")] {
+            clients[client].call("Join", (group,)).await.unwrap();
+        }
+        reaches_whom_it_names!(&hub, layout, &hub, &mut clients, &ids);
+        let emitter = Emitter::<Untyped>::new(&backplane, "Radio");
+        reaches_whom_it_names!(&emitter, layout, &hub, &mut clients, &ids);
+        let sent = emitter.groups(["g", ""]).send("News", ()).await;
+        assert_eq!(sent, Err(CallError::Refused("Cannot send to an empty group name.".to_owned())), "P-LT-06");
     }
-}
-
-async fn reaches_whom_it_names_in(layout: Layout) {
-    // P-LT-01, P-LT-03, P-LT-04, P-LT-05, P-LT-13
-    let (hub, mut clients, ids) = three(layout).await;
-    let [a, b, c] = ids.clone();
-    for (client, group) in [(0, "g"), (1, "g"), (1, "h")] {
-        clients[client].call("Join", (group,)).await.unwrap();
-    }
-    let unknown = "nobody".to_owned();
-    let news = |number: u32| (number,);
-
-    hub.all().send("News", news(1)).await.unwrap();
-    assert_eq!(reached(&hub, &mut clients, &ids).await, [1, 1, 1], "{layout:?}");
-    hub.all_except([a.clone(), unknown.clone()]).send("News", news(2)).await.unwrap();
-    assert_eq!(reached(&hub, &mut clients, &ids).await, [0, 1, 1], "{layout:?}");
-    hub.connection(c.clone()).send("News", news(3)).await.unwrap();
-    hub.connection(unknown.clone()).send("News", news(3)).await.unwrap();
-    assert_eq!(reached(&hub, &mut clients, &ids).await, [0, 0, 1], "{layout:?}");
-    hub.connections([a.clone(), c, a.clone(), unknown.clone()]).send("News", news(4)).await.unwrap();
-    assert_eq!(reached(&hub, &mut clients, &ids).await, [1, 0, 1], "{layout:?}: once each");
-    hub.group("g").send("News", news(5)).await.unwrap();
-    hub.group("G").send("News", news(5)).await.unwrap();
-    assert_eq!(reached(&hub, &mut clients, &ids).await, [1, 1, 0], "{layout:?}: names have a case (P-LT-07)");
-    hub.group_except("g", [b.clone()]).send("News", news(6)).await.unwrap();
-    assert_eq!(reached(&hub, &mut clients, &ids).await, [1, 0, 0], "{layout:?}");
-    hub.groups(["g", "h", "empty"]).send("News", news(7)).await.unwrap();
-    assert_eq!(reached(&hub, &mut clients, &ids).await, [1, 2, 0], "{layout:?}: once a group");
-    hub.user("ann").send("News", news(8)).await.unwrap();
-    assert_eq!(reached(&hub, &mut clients, &ids).await, [1, 1, 0], "{layout:?}");
-    hub.users(["ann", "bob", "ann", "eve"]).send("News", news(9)).await.unwrap();
-    assert_eq!(reached(&hub, &mut clients, &ids).await, [1, 1, 1], "{layout:?}: once each");
 }
 
 #[tokio::test]

@@ -303,7 +303,7 @@ fn routes_can_be_built_before_there_is_a_runtime() {
     });
 }
 
-/// A backplane whose subscriptions to users are in force when the test says so.
+/// A backplane whose subscriptions to users and groups are in force when the test says so.
 #[derive(Debug)]
 struct Slow {
     inner: InProcess,
@@ -340,7 +340,7 @@ impl Attachment for SlowAttachment {
     fn subscribe(&self, topic: &Topic) -> Subscribed {
         let subscribed = self.0.subscribe(topic);
         let mut allowed = self.1.clone();
-        if !matches!(topic, Topic::User(_)) {
+        if !matches!(topic, Topic::User(_) | Topic::Group(_)) {
             return subscribed;
         }
         Box::pin(async move {
@@ -377,6 +377,34 @@ async fn no_client_has_started_before_others_reach_it() {
     allow.send(true).unwrap();
     assert_eq!(client.next().await, json!({}));
     assert_eq!(client.next().await, notice("News", NONE));
+}
+
+#[tokio::test]
+async fn joining_again_waits_for_the_first_time() {
+    let (allow, subscribed) = watch::channel(false);
+    let (server, hub) = Server::of(desk(Slow { inner: InProcess::new(), subscribed })).await;
+    let mut client = server.connect().await;
+    let id = id(&mut client).await;
+    let mut joins = [hub.add_to_group(&*id, "g"), hub.add_to_group(&*id, "g")].map(Box::pin);
+    for join in &mut joins {
+        assert!(join.now_or_never().is_none(), "done before messages of other nodes reach it");
+    }
+    allow.send(true).unwrap();
+    for join in joins {
+        within("it is joined", join).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_change_where_nobody_listens_is_not_said_to_be_done() {
+    let Test { hub, fake, .. } = one_and_a_fake().await;
+    let theirs = fake.connection_id();
+    drop(fake);
+    let failed = hub.add_to_group(&*theirs, "g").await.unwrap_err().to_string();
+    let why = format!("nobody listens for connection '{theirs}': its node has ended, or is cut off");
+    assert_eq!(failed, format!("other nodes could not be reached: {why}"));
+    // P-LT-08: these are nowhere.
+    hub.add_to_group("nobody", "g").await.unwrap();
 }
 
 #[test]

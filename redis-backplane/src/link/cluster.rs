@@ -14,7 +14,7 @@ use redis::{Value, cmd};
 
 use super::connection::{Connection, Connector, refusal};
 use super::server::{SHARDED, Server};
-use super::{DialError, Flight, Link, Lost, Receive};
+use super::{DialError, Flight, Link, Lost, Receive, first_answer};
 use crate::options::split_address;
 
 /// How many slots there are.
@@ -36,33 +36,23 @@ struct Map {
 }
 
 impl Cluster {
-    /// Asks one node after the other for the map, and connects to all primaries of the first that has one.
+    /// Asks the nodes for the map, and connects to all primaries of the first that has one.
     pub(crate) async fn dial(
         connector: &Connector,
         seeds: &[String],
         prefix: &str,
         receive: Arc<dyn Receive>,
     ) -> Result<Self, DialError> {
-        let mut last = None;
-        for seed in seeds {
-            match Self::map(connector, seed).await {
-                Ok(map) => {
-                    let dialling = map
-                        .primaries
-                        .iter()
-                        .map(|(host, port)| Server::dial(connector, (host, *port), &SHARDED, Arc::clone(&receive)));
-                    let primaries = future::try_join_all(dialling).await?;
-                    let cluster = Self { map, primaries };
-                    cluster.probe(prefix).await?;
-                    return Ok(cluster);
-                }
-                Err(error) => match last {
-                    Some(DialError::Refused(_)) => {}
-                    _ => last = Some(error),
-                },
-            }
-        }
-        Err(last.unwrap_or_else(|| DialError::NotThere("there is no node to ask".to_owned())))
+        let asking = seeds.iter().map(|seed| Self::map(connector, seed).boxed()).collect();
+        let map = first_answer(asking).await?;
+        let dialling = map
+            .primaries
+            .iter()
+            .map(|(host, port)| Server::dial(connector, (host, *port), &SHARDED, Arc::clone(&receive)));
+        let primaries = future::try_join_all(dialling).await?;
+        let cluster = Self { map, primaries };
+        cluster.probe(prefix).await?;
+        Ok(cluster)
     }
 
     async fn map(connector: &Connector, seed: &str) -> Result<Map, DialError> {

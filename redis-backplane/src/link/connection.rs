@@ -1,8 +1,9 @@
 //! One connection to one Redis server.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
+use tokio::time::timeout;
 
 use super::{DialError, Lost, Receive};
 
@@ -42,7 +44,38 @@ pub(crate) struct Connection {
     ended: watch::Receiver<Option<Lost>>,
     /// How many channels it has asked to be unsubscribed from, and was not told yet that it is.
     unsubscribing: Arc<AtomicUsize>,
+    patience: Patience,
     driver: AbortHandle,
+}
+
+/// How long answers are waited for. They come behind what is received before them, however long that takes: only who
+/// says nothing at all is silent.
+#[derive(Clone)]
+struct Patience {
+    response_timeout: Duration,
+    /// How many messages and answers have come.
+    heard: Arc<AtomicU64>,
+}
+
+impl Patience {
+    fn hear(&self) {
+        self.heard.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Waits for an answer, or until nothing has come for the timeout.
+    async fn wait<T>(&self, address: &str, answer: impl Future<Output = T>) -> Result<T, Lost> {
+        let mut answer = pin!(answer);
+        loop {
+            let before = self.heard.load(Ordering::Relaxed);
+            if let Ok(answer) = timeout(self.response_timeout, &mut answer).await {
+                self.hear();
+                return Ok(answer);
+            }
+            if self.heard.load(Ordering::Relaxed) == before {
+                return Err(Lost(format!("{address} did not answer within the response timeout")));
+            }
+        }
+    }
 }
 
 impl Drop for Connection {
@@ -70,12 +103,16 @@ impl Connector {
             info = info.set_password(password);
         }
         let (end, ended) = watch::channel(None);
-        let mut config = AsyncConnectionConfig::new().set_response_timeout(Some(self.response_timeout));
+        // Theirs would run out behind much that is received.
+        let mut config = AsyncConnectionConfig::new().set_response_timeout(None);
+        let patience = Patience { response_timeout: self.response_timeout, heard: Arc::default() };
         let unsubscribing = Arc::new(AtomicUsize::new(0));
         if let Some(receive) = receive {
             let (address, end, asked) = (Arc::clone(&address), end.clone(), Arc::clone(&unsubscribing));
+            let patience = patience.clone();
             // Called by the driver, which reads no further until it returns: that is what bounds memory.
             config = config.set_push_sender(move |push: PushInfo| -> Result<(), ()> {
+                patience.hear();
                 if let Some(lost) = pushed(&address, push, &*receive, &asked) {
                     end.send_modify(|ended| *ended = ended.take().or(Some(lost)));
                 }
@@ -90,7 +127,7 @@ impl Connector {
             driver.await;
             end.send_modify(|ended| *ended = ended.take().or(Some(closed)));
         });
-        Ok(Connection { commands, address, ended, unsubscribing, driver: driver.abort_handle() })
+        Ok(Connection { commands, address, ended, unsubscribing, patience, driver: driver.abort_handle() })
     }
 
     async fn socket(&self, host: &str, port: u16) -> Result<Box<dyn Socket>, DialError> {
@@ -133,7 +170,8 @@ impl Connection {
 
     /// Sends a command and gives its answer. The inner error is Redis's own.
     pub(crate) async fn ask(&self, command: &Cmd) -> Result<Result<Value, RedisError>, Lost> {
-        match self.commands.clone().send_packed_command(command).await {
+        let mut connection = self.commands.clone();
+        match self.patience.wait(&self.address, connection.send_packed_command(command)).await? {
             Ok(Value::ServerError(error)) => Ok(Err(error.into())),
             Ok(value) => Ok(Ok(value)),
             Err(error) => Err(self.gone(&error)),
@@ -151,14 +189,14 @@ impl Connection {
         commands: Pipeline,
     ) -> impl Future<Output = Result<Vec<Value>, Lost>> + Send + 'static {
         let mut connection = self.commands.clone();
-        let (address, ended) = (Arc::clone(&self.address), self.ended.clone());
+        let (address, ended, patience) = (Arc::clone(&self.address), self.ended.clone(), self.patience.clone());
         async move {
             let count = commands.len();
             if count == 0 {
                 return Ok(Vec::new());
             }
-            let sent = connection.send_packed_commands(&commands, 0, count).await;
-            sent.map_err(|error| why_gone(&address, &ended, &error))
+            let sent = connection.send_packed_commands(&commands, 0, count);
+            patience.wait(&address, sent).await?.map_err(|error| why_gone(&address, &ended, &error))
         }
     }
 
@@ -177,9 +215,6 @@ impl Connection {
 }
 
 fn why_gone(address: &str, ended: &watch::Receiver<Option<Lost>>, error: &RedisError) -> Lost {
-    if error.is_timeout() {
-        return Lost(format!("{address} did not answer within the response timeout"));
-    }
     ended.borrow().clone().unwrap_or_else(|| Lost(format!("the connection to {address} broke: {error}")))
 }
 

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt};
 
 pub(crate) use self::dial::Dialler;
 
@@ -59,6 +60,21 @@ pub(crate) trait Link: Send + Sync {
 
     /// Waits until a connection of the link ends, and says why.
     async fn lost(&self) -> Lost;
+}
+
+/// Waits for all of these at the same time, for one may be silent, and gives the first answer; or else why there is none.
+async fn first_answer<T>(asking: Vec<BoxFuture<'_, Result<T, DialError>>>) -> Result<T, DialError> {
+    let mut asking = FuturesUnordered::from_iter(asking);
+    let mut last = DialError::NotThere("there is nobody to ask".to_owned());
+    while let Some(answer) = asking.next().await {
+        match answer {
+            Ok(answer) => return Ok(answer),
+            // What was refused says more than who was not there.
+            Err(_) if matches!(last, DialError::Refused(_)) => {}
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }
 
 /// Why a link is of no use any more.

@@ -3,18 +3,19 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures_util::future::FutureExt;
 use redis::{Value, cmd, from_redis_value};
 
 use super::connection::{Connector, refusal};
 use super::server::{PLAIN, Server};
-use super::{DialError, Flight, Link, Lost, Receive};
+use super::{DialError, Flight, Link, Lost, Receive, first_answer};
 use crate::options::split_address;
 
 /// The link to a server that has to be the primary.
 #[derive(Debug)]
 pub(crate) struct Primary(Server);
 
-/// Asks one Sentinel after the other, and connects to the primary that the first names who knows one.
+/// Asks the Sentinels, and connects to the primary that the first names who knows one.
 pub(crate) async fn dial(
     to_sentinel: &Connector,
     to_server: &Connector,
@@ -23,24 +24,13 @@ pub(crate) async fn dial(
     prefix: &str,
     receive: Arc<dyn Receive>,
 ) -> Result<Primary, DialError> {
-    let mut last = None;
-    for sentinel in sentinels {
-        match address(to_sentinel, sentinel, name).await {
-            Ok((host, port)) => {
-                let primary = Primary(Server::dial(to_server, (&host, port), &PLAIN, receive).await?);
-                // A Sentinel may be late to know.
-                primary.check_role().await?;
-                primary.0.probe(prefix).await?;
-                return Ok(primary);
-            }
-            // What was refused says more than who was not there.
-            Err(error) => match last {
-                Some(DialError::Refused(_)) => {}
-                _ => last = Some(error),
-            },
-        }
-    }
-    Err(last.unwrap_or_else(|| DialError::NotThere("there is no Sentinel".to_owned())))
+    let asking = sentinels.iter().map(|sentinel| address(to_sentinel, sentinel, name).boxed()).collect();
+    let (host, port) = first_answer(asking).await?;
+    let primary = Primary(Server::dial(to_server, (&host, port), &PLAIN, receive).await?);
+    // A Sentinel may be late to know.
+    primary.check_role().await?;
+    primary.0.probe(prefix).await?;
+    Ok(primary)
 }
 
 async fn address(connector: &Connector, sentinel: &str, name: &str) -> Result<(String, u16), DialError> {

@@ -2,7 +2,7 @@
 
 use hub_core::backplane::Topic;
 use redis_backplane::{ConnectError, RedisBackplane, RedisOptions, RedisServers};
-use redis_for_tests::{RedisCluster, RedisSentinel};
+use redis_for_tests::{RedisCluster, RedisSentinel, Relay};
 
 use crate::common::{Node, connected, group, guard, notice, options, until, up};
 
@@ -134,4 +134,22 @@ async fn sentinels_lead_to_the_primary_and_to_the_next_one() {
         Err(ConnectError::Refused(why)) => assert!(why.contains("knows no primary \"another\""), "{why}"),
         other => panic!("{other:?}"),
     }
+}
+
+#[tokio::test]
+async fn a_sentinel_or_node_that_is_silent_does_not_hide_the_others() {
+    let Some(set) = RedisSentinel::start() else { return };
+    let silent = Relay::to(set.sentinel.address()).await.unwrap();
+    silent.stall();
+    let servers = RedisServers::Sentinel {
+        sentinels: vec![silent.address(), set.sentinel.address()],
+        primary: "mymaster".to_owned(),
+        user: None,
+        password: None,
+    };
+    connected(RedisOptions { servers, ..options(&set.url()) }).await;
+
+    let Some(cluster) = RedisCluster::start(0) else { return };
+    let servers = RedisServers::Cluster(vec![silent.address(), cluster.nodes[1].address()]);
+    connected(RedisOptions { servers, ..options(&cluster.url()) }).await;
 }

@@ -30,6 +30,10 @@ enum Way {
     Open,
     /// Bytes wait.
     Stalled,
+    /// Bytes to the server wait.
+    StalledTo,
+    /// Bytes from the server wait.
+    StalledFrom,
     /// At most so many bytes a tenth of a second from the server.
     Slow(usize),
     /// New connections are closed at once.
@@ -75,6 +79,16 @@ impl Relay {
         self.state.send_modify(|state| state.way = Way::Stalled);
     }
 
+    /// Holds back what is for the server, until [`open`](Self::open).
+    pub fn stall_to_server(&self) {
+        self.state.send_modify(|state| state.way = Way::StalledTo);
+    }
+
+    /// Holds back what the server says, until [`open`](Self::open).
+    pub fn stall_from_server(&self) {
+        self.state.send_modify(|state| state.way = Way::StalledFrom);
+    }
+
     /// Lets through at most so many bytes a tenth of a second from the server, until [`open`](Self::open).
     pub fn slow(&self, bytes: usize) {
         self.state.send_modify(|state| state.way = Way::Slow(bytes));
@@ -111,23 +125,26 @@ async fn relay(client: TcpStream, server: String, mut states: watch::Receiver<St
     }
 }
 
-async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut states: watch::Receiver<State>, throttled: bool) {
+async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut states: watch::Receiver<State>, from_server: bool) {
+    let held = if from_server { Way::StalledFrom } else { Way::StalledTo };
+    let flows = move |state: &State| state.way != Way::Stalled && state.way != held;
     let mut buffer = vec![0; 64 * 1024];
     loop {
         // Gone with the relay.
-        let Ok(way) = states.wait_for(|state| state.way != Way::Stalled).await.map(|state| state.way) else { return };
+        let Ok(way) = states.wait_for(flows).await.map(|state| state.way) else { return };
         let most = match way {
-            Way::Slow(bytes) if throttled => {
+            Way::Slow(bytes) if from_server => {
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 bytes.clamp(1, buffer.len())
             }
             _ => buffer.len(),
         };
-        let Ok(length @ 1..) = from.read(&mut buffer[..most]).await else { return };
-        // It may have been stalled while this was waited for.
-        if states.wait_for(|state| state.way != Way::Stalled).await.is_err() {
+        let read = from.read(&mut buffer[..most]).await;
+        // It may have been stalled while this was waited for. The end of a connection is held back, too.
+        if states.wait_for(flows).await.is_err() {
             return;
         }
+        let Ok(length @ 1..) = read else { return };
         if to.write_all(&buffer[..length]).await.is_err() {
             return;
         }
