@@ -41,7 +41,8 @@ pub struct RedisOptions {
     /// 5 s, range 10 ms to 1 day.
     pub connect_timeout: Duration,
     /// How long Redis may say nothing while an answer is waited for, until the link is given up; and how long a
-    /// publication may wait for room. An answer may take longer behind much that is received. Default 3 s, which a Redis with a slow command or a fork behind it keeps; range 10 ms to 1 day.
+    /// publication may wait for room. An answer may take longer behind much that is received. Default 3 s, which a Redis
+    /// with a slow command or a fork behind it keeps; range 10 ms to 1 day.
     pub response_timeout: Duration,
     /// How often Redis is asked whether it is there. Default 2 s: with the response timeout a silent Redis is noticed
     /// within 5 s, well before clients time out. Range 10 ms to 1 day.
