@@ -1,9 +1,12 @@
 //! WebSocket (protocol.md section 17): the upgrade, and the transport.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker, ready};
 
 use bytes::Bytes;
+use futures_util::task::AtomicWaker;
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
@@ -61,6 +64,9 @@ fn has_token(headers: &HeaderMap, name: header::HeaderName, token: &str) -> bool
 
 pub(crate) struct WebSocket {
     stream: WebSocketStream<TokioIo<Upgraded>>,
+    /// Woken when there is something to read, and the same as a waker.
+    readable: Arc<Readable>,
+    on_readable: Waker,
     /// What of a long message has not been sent yet.
     rest: Bytes,
     /// Bytes in the write buffer.
@@ -79,7 +85,9 @@ impl WebSocket {
             .max_message_size(max_message)
             .max_frame_size(max_message);
         let stream = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
-        Self { stream, rest: Bytes::new(), buffered: 0 }
+        let readable = Arc::new(Readable { woken: AtomicBool::new(true), task: AtomicWaker::new() });
+        let on_readable = Arc::clone(&readable).into();
+        Self { stream, readable, on_readable, rest: Bytes::new(), buffered: 0 }
     }
 
     /// Buffers as much of a message as one write takes.
@@ -92,12 +100,38 @@ impl WebSocket {
     }
 }
 
+/// Tells a wake-up by the socket from all others of the task: most are for something to be written, and reading in vain
+/// costs a tenth of a delivery.
+struct Readable {
+    woken: AtomicBool,
+    task: AtomicWaker,
+}
+
+impl Wake for Readable {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.woken.store(true, Ordering::Release);
+        self.task.wake();
+    }
+}
+
 impl Transport for WebSocket {
     const FORMAT: TransferFormat = TransferFormat::Binary;
 
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
+        self.readable.task.register(cx.waker());
+        if !self.readable.woken.swap(false, Ordering::Acquire) {
+            return Poll::Pending;
+        }
+        let mut cx = Context::from_waker(&self.on_readable);
         loop {
-            return Poll::Ready(match ready!(Pin::new(&mut self.stream).poll_next(cx)) {
+            let Poll::Ready(received) = Pin::new(&mut self.stream).poll_next(&mut cx) else { return Poll::Pending };
+            // There may be more.
+            self.readable.woken.store(true, Ordering::Relaxed);
+            return Poll::Ready(match received {
                 Some(Ok(Message::Text(text))) => Received::Bytes(text.into()),
                 Some(Ok(Message::Binary(bytes))) => Received::Bytes(bytes),
                 // Answered by the stream itself; neither resets a hub timer (P-WS-10).
