@@ -5,14 +5,22 @@ use std::time::Duration;
 
 use chat::{Chat, Departure};
 use hub_server::HubHandle;
+use redis_backplane::LinkState;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::sync::watch;
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::node::{Change, Node};
 
 /// Renews the lease of a node, three times in the time for which it holds; tells Redis what that has lost; and tells
 /// people of what nobody asked for.
-pub async fn keep(node: Arc<Node>, time: Duration, hub: HubHandle<Chat>, changes: UnboundedReceiver<Change>) {
+pub async fn keep(
+    node: Arc<Node>,
+    time: Duration,
+    hub: HubHandle<Chat>,
+    changes: UnboundedReceiver<Change>,
+    mut link: watch::Receiver<LinkState>,
+) {
     let renewing = async {
         let mut beats = beats(time);
         loop {
@@ -23,16 +31,22 @@ pub async fn keep(node: Arc<Node>, time: Duration, hub: HubHandle<Chat>, changes
     };
     // Beside it, for many people take their time.
     let settling = async {
-        let mut beats = beats(time);
+        let (mut beats, mut missed) = (beats(time), false);
         loop {
-            beats.tick().await;
-            let _ = node.settle().await;
+            tokio::select! {
+                _ = beats.tick() => {}
+                // While it was down, people of other nodes came and went, unheard by those here.
+                Ok(()) = link.changed() => missed |= link.borrow_and_update().is_up(),
+            }
+            if node.settle(missed).await.is_ok() {
+                missed = false;
+            }
         }
     };
     tokio::join!(renewing, settling, announce(hub, changes));
 }
 
-fn beats(time: Duration) -> tokio::time::Interval {
+fn beats(time: Duration) -> Interval {
     let mut beats = interval(time / 3);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     beats

@@ -68,8 +68,9 @@ async fn run(Options { redis, address, lease }: Options) -> Result<(), String> {
     let (rooms, changes) = Node::new(&redis, "chat", lease).map_err(|error| format!("--redis is {redis}: {error}"))?;
     let rooms = Arc::new(rooms);
 
+    let link = backplane.link();
     let (app, hub) = chat::app_of(chat::route(rooms.clone()).backplane(backplane));
-    let keeper = tokio::spawn(keep(rooms, lease, hub.clone(), changes));
+    let keeper = tokio::spawn(keep(rooms, lease, hub.clone(), changes, link));
     let served = program::serve(&address, app, hub).await;
     keeper.abort();
     served

@@ -27,7 +27,7 @@ pub struct Node {
 /// Somebody came or left without having asked for it.
 #[derive(Debug)]
 pub enum Change {
-    /// A room lost somebody and has them again.
+    /// A room may have lost somebody, and has them.
     Came(Departure),
     /// Somebody is gone with their node, or was to leave while Redis was out of reach.
     Left(Departure),
@@ -83,15 +83,16 @@ impl Node {
         renewed.map_err(|error| explain(&error))
     }
 
-    /// Tells Redis what it does not know of the connections of this node.
+    /// Tells Redis what it does not know of the connections of this node; or `again` everything, and each room who is
+    /// there.
     ///
     /// # Errors
     /// When Redis is out of reach.
-    pub async fn settle(&self) -> Result<()> {
+    pub async fn settle(&self, again: bool) -> Result<()> {
         let all: Vec<_> = self.connections().iter().map(|(id, local)| (id.clone(), Arc::clone(local))).collect();
         for (id, local) in all {
             let mut me = local.lock().await;
-            if !me.open {
+            if again || !me.open {
                 me.settled = None;
             }
             let lease = self.lease().await;

@@ -116,12 +116,16 @@ function calls.enter(lease, id, name, folded, secret, since, ...)
     if secret == '' or holder.key ~= secret or later then return refuse('TAKEN', name) end
     sign_out(replaced, holder, left)
   end
-  if mine then sign_out(id, mine, left) end
+  local before = {}
+  if mine then sign_out(id, mine, before) end
   local me = { name = name, folded = folded, key = secret, lease = lease, rooms = {} }
   me.since = tonumber(since) or moment()
   for _, room in ipairs({ ... }) do
     arrive(room, me)
     table.insert(came, notice(room, me))
+  end
+  for _, departure in ipairs(before) do
+    if not me.rooms[departure[1]] then table.insert(left, departure) end
   end
   call('HSET', key('names'), folded, id)
   keep(id, me)
