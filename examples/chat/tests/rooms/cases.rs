@@ -204,6 +204,21 @@ async fn there_are_so_many_rooms_and_places() {
 }
 
 #[tokio::test]
+async fn where_all_rooms_are_in_use_there_is_no_new_one() {
+    let Some((rooms, _guard)) = new_rooms().await else { return };
+    for person in 0..ROOMS / ROOMS_EACH {
+        let id = enter(&*rooms, &format!("n{person}")).await;
+        for number in 0..ROOMS_EACH {
+            rooms.join(&id, &format!("r{person}-{number}")).await.unwrap();
+        }
+    }
+    let late = enter(&*rooms, "late").await;
+    let said = refusal(rooms.join(&late, "new").await);
+    assert_eq!(said, "There are 1000 rooms, and more are not allowed: join one of them.");
+    rooms.join(&late, "r7-7").await.unwrap();
+}
+
+#[tokio::test]
 async fn a_new_room_takes_the_place_of_the_quietest_empty_one() {
     let Some((rooms, _guard)) = new_rooms().await else { return };
     let ann = enter(&*rooms, "Ann").await;
