@@ -37,7 +37,7 @@ impl ChatHub for Chat {
         let entered = self.rooms.enter(self.id(), rules::nickname(name)?, rules::key(key)?).await?;
         if let Some((older, departures)) = entered.replaced {
             for departure in &departures {
-                // The older connection may be of a node that is gone: who comes back from there has entered all the same.
+                // It may be of a node that is out of reach. Who comes back from there has entered all the same.
                 if let Err(error) = self.cx.remove_from_group(&older, &departure.room).await {
                     tracing::warn!(%error, "a connection that was replaced may still hear a room");
                 }

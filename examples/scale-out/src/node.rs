@@ -10,7 +10,7 @@ use hub_core::{ConnectionId, Result};
 use redis::{FromRedisValue, RedisResult};
 use tokio::sync::{RwLock, mpsc};
 
-use crate::rooms::{Notice, departure};
+use crate::rooms::{Entry, Notice, departure};
 use crate::script::{Script, explain, has_lapsed, refusal};
 
 /// The rooms in Redis, as one of the nodes that share them.
@@ -189,13 +189,16 @@ impl Node {
                     me.person = None;
                 }
                 entered => {
-                    let (_, _, left, came): (u64, Option<String>, Vec<Notice>, Vec<Notice>) = entered?;
+                    let (_, _, left, came): Entry = entered?;
                     self.announce(left, Change::Left);
-                    self.announce(came, Change::Came);
+                    if me.open {
+                        self.announce(came, Change::Came);
+                    }
                 }
             }
         }
-        if me.person.is_none() {
+        // Who is to leave has been put back before, should it be gone already, for the others may not have heard of it.
+        if me.person.is_none() || !me.open {
             self.announce(self.script.run("close", lease, &[id.as_str()]).await?, Change::Left);
         }
         me.settled = Some(Arc::clone(lease));

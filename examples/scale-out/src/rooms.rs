@@ -13,6 +13,9 @@ use crate::node::{Node, Person};
 /// Room, moment, who came or left, and who is there since then by folded nickname: as the script gives it.
 pub(crate) type Notice = (String, u64, String, BTreeMap<String, String>);
 
+/// Since when somebody has the nickname, who had it until then, and the departures and arrivals that this made.
+pub(crate) type Entry = (u64, Option<String>, Vec<Notice>, Vec<Notice>);
+
 pub(crate) fn departure((room, at, name, online): Notice) -> Departure {
     Departure { room, presence: Presence { at, name, online: online.into_values().collect() } }
 }
@@ -32,8 +35,8 @@ impl Rooms for Node {
     async fn close(&self, id: &ConnectionId) -> Result<Vec<Departure>> {
         let Some(local) = self.local(id) else { return Ok(Vec::new()) };
         let mut me = local.lock().await;
-        (me.open, me.person) = (false, None);
-        // Should this fail, the node goes on trying, for it still has the connection on its list.
+        me.open = false;
+        // Should this fail, the node goes on trying, for the connection is still on its list.
         let left: Vec<Notice> = self.call(id, &mut me, "close", &[]).await?;
         self.remove(id);
         Ok(left.into_iter().map(departure).collect())
@@ -45,8 +48,7 @@ impl Rooms for Node {
         if !me.open {
             return Err(Refusal::Ended.into());
         }
-        let (since, older, left, _): (u64, Option<String>, Vec<Notice>, Vec<Notice>) =
-            self.call(id, &mut me, "enter", &[name, &folded(name), key, ""]).await?;
+        let (since, older, left, _): Entry = self.call(id, &mut me, "enter", &[name, &folded(name), key, ""]).await?;
         me.person = Some(Person::new(name, key, since));
         let replaced = older.map(|older| (older.into(), left.into_iter().map(departure).collect()));
         Ok(Entered { name: name.to_owned(), replaced })

@@ -150,6 +150,7 @@ async fn a_silent_redis_holds_nobody_up_and_what_ended_meanwhile_is_gone_afterwa
     let refused = here.presence(&cleo, "cake").await.unwrap_err();
     assert_eq!(refused.to_string(), "You are not in the room cake.", "she was told so");
     assert!(here.enter(&ann, "Ann", "").await.is_err(), "the connection has ended");
-    let mut all = std::iter::from_fn(|| seen(&mut of_here)).map(|(what, _)| what);
-    assert!(!all.any(|what| what == "Ann came to tea"));
+    let all: Vec<_> = std::iter::from_fn(|| seen(&mut of_here)).collect();
+    assert!(all.iter().all(|(what, _)| what != "Ann came to tea"), "{all:?}");
+    assert!(all.contains(&change("Ann left tea", &["Bob", "Cleo"]).unwrap()), "the others hear of it: {all:?}");
 }

@@ -37,6 +37,9 @@ async fn a_nickname_belongs_to_one_at_a_time() {
     assert_eq!(refusal(rooms.enter(&ann, "Anna", "").await), "You are Ann already.");
     rooms.close(&ann).await.unwrap();
     assert_eq!(rooms.enter(&other, "aNN", "").await.unwrap().name, "aNN");
+    rooms.open(&ann).await.unwrap();
+    enter(&*rooms, "zoë_李").await;
+    assert_eq!(refusal(rooms.enter(&ann, "ZOË_李", "").await), "The nickname ZOË_李 is taken.");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -105,6 +108,10 @@ async fn comings_and_goings_tell_who_is_there() {
     assert_eq!((left.room.as_str(), left.presence.online.as_slice()), ("lobby", &["Ann".to_owned()][..]));
     assert_eq!(refusal(rooms.leave(&zoe, "lobby").await), "You are not in the room lobby.");
     assert_eq!(refusal(rooms.say(&zoe, "lobby", "x").await), "You are not in the room lobby.");
+    for name in ["", "a\nb", "no room"] {
+        let said = refusal(rooms.say(&zoe, name, "x").await);
+        assert!(said.starts_with("The name of a room has 1 to 24 letters"), "{said}");
+    }
     assert_eq!(online(&*rooms, &ann, "lobby").await, ["Ann"]);
 }
 
