@@ -1,132 +1,19 @@
 // The chat example in a real browser: its page in several tabs, and beside it the official client in Node.
 //
-// CHAT_SERVER is the command of the chat server, taken relative to the project's root (default: the program that cargo
-// built last). CHROMIUM is the browser (default: /usr/bin/chromium); without one the tests are skipped.
+// CHAT_SERVER is the chat server, taken relative to the project's root (default: the program that cargo built last).
+// Without a browser the tests are skipped.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync, statSync } from 'node:fs';
-import { resolve } from 'node:path';
-import { createInterface } from 'node:readline';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import { HubConnectionBuilder, LogLevel } from '@microsoft/signalr';
-import { chromium } from 'playwright-core';
 import { Inbox, within } from '../waiting.mjs';
+import { built, start, stop } from './programs.mjs';
+import { Tab, noBrowser } from './tab.mjs';
 
-const projectRoot = resolve(import.meta.dirname, '../../..');
-const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
-const skip = existsSync(executablePath) ? false : `there is no browser at ${executablePath}`;
-const browser = skip ? null : await chromium.launch({
-  executablePath,
-  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-    '--disable-component-update', '--disable-sync'],
-});
-const servers = new Set();
-
-after(async () => {
-  await browser?.close();
-  await Promise.all([...servers].map(server => stopServer(server)));
-});
-// Last resort, also when the file is interrupted or dies of an exception: no server outlives its tests.
-process.once('exit', () => servers.forEach(({ process }) => process.kill('SIGKILL')));
-
-function serverCommand() {
-  if (process.env.CHAT_SERVER) return process.env.CHAT_SERVER.split(' ').filter(Boolean);
-  const built = ['target/release/chat', 'target/debug/chat'].map(path => resolve(projectRoot, path)).filter(existsSync);
-  assert.notEqual(built.length, 0, 'the chat server is not built: cargo build -p chat');
-  return [built.sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs)[0]];
+function startServer(url = 'http://127.0.0.1:0') {
+  return start(built('CHAT_SERVER', 'chat'), ['--urls', url]);
 }
 
-async function startServer(url = 'http://127.0.0.1:0') {
-  const [command, ...options] = serverCommand();
-  const server = spawn(command, [...options, '--urls', url], { cwd: projectRoot, stdio: ['ignore', 'pipe', 'inherit'] });
-  const started = { process: server, ended: once(server, 'exit') };
-  servers.add(started);
-  const listening = new Promise((ready, failed) => {
-    createInterface({ input: server.stdout }).on('line', line => {
-      const found = /^listening on (\S+)/.exec(line)?.[1];
-      if (found) ready(found);
-    });
-    started.ended.then(([code]) => failed(new Error(`${command} ended with ${code} before it listened`)), failed);
-  });
-  started.url = await within(listening, 'the chat server');
-  return started;
-}
-
-async function stopServer(server, signal = 'SIGTERM') {
-  server.process.kill(signal);
-  const [code] = await within(server.ended, `the chat server to end by ${signal}`);
-  servers.delete(server);
-  return code;
-}
-
-/** A tab with the page. Whatever the browser complains of fails the test. */
-class Tab {
-  constructor(page) {
-    this.page = page;
-  }
-
-  static async open(t, url, options = {}) {
-    const context = await browser.newContext({ viewport: { width: 1200, height: 800 }, ...options });
-    t.after(() => context.close());
-    const page = await context.newPage();
-    page.setDefaultTimeout(15_000);
-    const tab = new Tab(page);
-    tab.complaints = [];
-    page.on('pageerror', error => tab.complaints.push(error.stack));
-    page.on('console', message => message.type() === 'error' && tab.complaints.push(message.text()));
-    await page.goto(url);
-    return tab;
-  }
-
-  static async enter(t, url, name, options) {
-    const tab = await Tab.open(t, url, options);
-    await tab.tryToEnter(name);
-    await tab.page.locator('#app').waitFor();
-    return tab;
-  }
-
-  async tryToEnter(name) {
-    await this.page.getByLabel('Your nickname').fill(name);
-    await this.page.getByRole('button', { name: 'Come in' }).click();
-  }
-
-  async say(text) {
-    await this.page.getByLabel('Message', { exact: true }).fill(text);
-    await this.page.keyboard.press('Enter');
-  }
-
-  /** Waits until exactly one line of this person has exactly this text. */
-  async sees(from, text) {
-    const line = this.page.locator('.line').filter({ has: this.page.getByText(text, { exact: true }) });
-    await line.waitFor();
-    assert.equal(await line.locator('.from').textContent(), from);
-  }
-
-  async seesNotice(text) {
-    await this.page.locator('.notice').getByText(text, { exact: true }).last().waitFor();
-  }
-
-  async seesOnline(...names) {
-    const wanted = names.join();
-    await this.page.waitForFunction(
-      wanted => [...document.querySelectorAll('#online .name')].map(name => name.textContent).join() === wanted, wanted);
-  }
-
-  async is(state) {
-    await this.page.locator(`.bar .status[data-state="${state}"]`).waitFor({ state: 'attached' });
-  }
-
-  place(name) {
-    return this.page.locator('#places .place').filter({ has: this.page.getByText(name, { exact: true }) });
-  }
-
-  online(name) {
-    return this.page.locator('#online').getByRole('button', { name: new RegExp(`^${name}`) });
-  }
-}
-
-test('two tabs talk', { skip }, async t => {
+test('two tabs talk', { skip: noBrowser }, async t => {
   const { url } = await startServer();
   const ann = await Tab.enter(t, url, 'Ann');
   await ann.seesOnline('Ann (you)');
@@ -185,7 +72,7 @@ function isRefusal(text) {
   return text.includes('HubException');
 }
 
-test('rooms are apart, and count what is unread', { skip }, async t => {
+test('rooms are apart, and count what is unread', { skip: noBrowser }, async t => {
   const { url } = await startServer();
   const [ann, bob] = [await Tab.enter(t, `${url}/#tea`, 'Ann'), await Tab.enter(t, `${url}/#tea`, 'Bob')];
   await ann.page.getByLabel('Join a room').fill('Rust');
@@ -208,7 +95,7 @@ test('rooms are apart, and count what is unread', { skip }, async t => {
   assert.equal(await bob.place('no spaces').count(), 0);
 });
 
-test('the official client in Node talks with the page', { skip }, async t => {
+test('the official client in Node talks with the page', { skip: noBrowser }, async t => {
   const { url } = await startServer();
   const ann = await Tab.enter(t, url, 'Ann');
   const node = new HubConnectionBuilder().withUrl(`${url}/chat`).configureLogging(LogLevel.None).build();
@@ -237,14 +124,14 @@ test('the official client in Node talks with the page', { skip }, async t => {
   await ann.sees('Node', 'psst yourself');
 });
 
-test('tabs survive a restart of the server', { skip }, async t => {
+test('tabs survive a restart of the server', { skip: noBrowser }, async t => {
   const first = await startServer();
   const tabs = [await Tab.enter(t, first.url, 'Ann'), await Tab.enter(t, first.url, 'Bob')];
   const [ann, bob] = tabs;
   await ann.say('before');
   await bob.sees('Ann', 'before');
 
-  await stopServer(first, 'SIGKILL');
+  await stop(first, 'SIGKILL');
   for (const tab of tabs) await tab.is('reconnecting');
   const second = await startServer(first.url);
   for (const tab of tabs) await tab.is('connected');
@@ -254,7 +141,7 @@ test('tabs survive a restart of the server', { skip }, async t => {
   await ann.sees('Ann', 'before');
 
   // Told to stop, it says goodbye such that clients come back.
-  assert.equal(await stopServer(second), 0);
+  assert.equal(await stop(second), 0);
   for (const tab of tabs) await tab.is('reconnecting');
   await startServer(first.url);
   for (const tab of tabs) await tab.is('connected');
@@ -262,7 +149,7 @@ test('tabs survive a restart of the server', { skip }, async t => {
   await bob.sees('Ann', 'still here');
 });
 
-test('a tab whose connection was lost takes its nickname along', { skip }, async t => {
+test('a tab whose connection was lost takes its nickname along', { skip: noBrowser }, async t => {
   const { url } = await startServer();
   const bob = await Tab.enter(t, url, 'Bob');
   const ann = await Tab.open(t, url);
@@ -284,7 +171,7 @@ test('a tab whose connection was lost takes its nickname along', { skip }, async
   await bob.sees('Ann', 'back');
 });
 
-test('a page without its server offers to try again', { skip }, async t => {
+test('a page without its server offers to try again', { skip: noBrowser }, async t => {
   const first = await startServer();
   const tab = await Tab.open(t, first.url);
   await tab.page.route('**/chat/negotiate*', route => route.abort());
@@ -297,7 +184,7 @@ test('a page without its server offers to try again', { skip }, async t => {
   await tab.seesOnline('Ann (you)');
 });
 
-test('on a phone nothing is wider than the screen, and the panels open', { skip }, async t => {
+test('on a phone nothing is wider than the screen, and the panels open', { skip: noBrowser }, async t => {
   const { url } = await startServer();
   const phone = await Tab.enter(t, url, 'A-nickname-of-24-letters', {
     viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true,
@@ -314,7 +201,7 @@ test('on a phone nothing is wider than the screen, and the panels open', { skip 
   await phone.page.locator('#places').waitFor({ state: 'hidden' });
 });
 
-test('the files come with their types and a strict policy', { skip }, async () => {
+test('the files come with their types and a strict policy', { skip: noBrowser }, async () => {
   const { url } = await startServer();
   const types = { '': 'text/html', 'chat.css': 'text/css', 'chat.js': 'text/javascript', 'icon.svg': 'image/svg+xml' };
   for (const [path, type] of Object.entries(types)) {

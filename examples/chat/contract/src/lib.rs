@@ -80,7 +80,8 @@ pub trait ChatClient {
     /// A line for this client alone.
     async fn told(&self, line: &Line);
 
-    /// Somebody else came into a room.
+    /// Somebody else came into a room; or the client itself is back there, where several nodes share the rooms and these
+    /// had lost it.
     async fn joined(&self, room: &str, presence: &Presence);
 
     /// Somebody else left a room.

@@ -1,4 +1,4 @@
-//! What is under the lock of [`Rooms`](super::Rooms), and what its methods have in common.
+//! What is under the lock of [`RoomsInMemory`](super::RoomsInMemory), and what its methods have in common.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use hub_core::{ConnectionId, Result};
 
 use super::Departure;
-use crate::rules::{self, ROOMS, refuse};
+use crate::rules::{ROOMS, Refusal, folded};
 use chat_contract::{Line, Presence};
 
 #[derive(Default)]
@@ -40,7 +40,7 @@ impl State {
     pub(super) fn user(&self, id: &ConnectionId) -> Result<&User> {
         match self.connections.get(id) {
             Some(Some(user)) => Ok(user),
-            _ => refuse("Choose a nickname first."),
+            _ => Err(Refusal::Nameless.into()),
         }
     }
 
@@ -49,8 +49,7 @@ impl State {
         if user.rooms.contains(room) {
             return Ok(user.name.clone());
         }
-        // The name is told only if it is one: it is the caller's text.
-        refuse(format!("You are not in the room {}.", rules::room(room)?))
+        Err(Refusal::NotThere(room).into())
     }
 
     /// Takes the nickname of a connection away, and its places.
@@ -73,7 +72,7 @@ impl State {
         if !self.rooms.contains_key(room) && self.rooms.len() >= ROOMS {
             let empty = self.rooms.iter().filter(|(_, room)| room.online.is_empty());
             let Some(quietest) = empty.min_by_key(|(_, room)| room.latest()).map(|(name, _)| name.clone()) else {
-                return refuse(format!("There are {ROOMS} rooms, and more are not allowed: join one of them."));
+                return Err(Refusal::Rooms.into());
             };
             self.rooms.remove(&quietest);
         }
@@ -102,9 +101,4 @@ impl Room {
     fn latest(&self) -> u64 {
         self.lines.back().map_or(self.changed, |line| line.at.max(self.changed))
     }
-}
-
-/// What makes two nicknames the same: nobody is to pass for another by the case of a letter.
-pub(super) fn folded(name: &str) -> String {
-    name.to_lowercase()
 }

@@ -1,0 +1,77 @@
+//! One node of the chat. Start as many as you like, on the same Redis.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chat::program;
+use redis_backplane::{RedisBackplane, RedisOptions, WhileDown};
+use scale_out::{Node, keep};
+
+const USAGE: &str =
+    "usage: scale-out [--redis redis://127.0.0.1:6379] [--urls http://127.0.0.1:5000] [--lease SECONDS]";
+
+struct Options {
+    redis: String,
+    address: String,
+    /// How long the people of a node that dies are still thought to be there.
+    lease: Duration,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    program::log_to_stderr();
+    let options = match options(std::env::args().skip(1)) {
+        Ok(options) => options,
+        Err(error) => {
+            eprintln!("{error}\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match run(options).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn options(mut words: impl Iterator<Item = String>) -> Result<Options, String> {
+    let mut options = Options {
+        redis: "redis://127.0.0.1:6379".to_owned(),
+        address: "127.0.0.1:5000".to_owned(),
+        lease: Duration::from_secs(10),
+    };
+    while let Some(word) = words.next() {
+        let mut value = || words.next().ok_or(format!("{word} needs a value"));
+        match &*word {
+            "--redis" => options.redis = value()?,
+            "--urls" => options.address = program::address(&value()?)?,
+            "--lease" => {
+                let value = value()?;
+                let seconds = value.parse().ok().filter(|seconds| (1..=3600).contains(seconds));
+                let seconds = seconds.ok_or(format!("--lease is {value}, allowed are 1 to 3600 seconds"))?;
+                options.lease = Duration::from_secs(seconds);
+            }
+            _ => return Err(format!("{word} is not an option")),
+        }
+    }
+    Ok(options)
+}
+
+async fn run(Options { redis, address, lease }: Options) -> Result<(), String> {
+    let (rooms, changes) = Node::new(&redis, "chat", lease).map_err(|error| format!("--redis: {error}"))?;
+    // What is said while the link is down is sent when it is up again.
+    let backplane = RedisOptions::from_url(&redis).map_err(|error| format!("--redis: {error}"))?;
+    let backplane = RedisOptions { while_down: WhileDown::Wait, ..backplane };
+    let backplane = RedisBackplane::connect(backplane).await.map_err(|error| error.to_string())?;
+    let rooms = Arc::new(rooms);
+
+    let link = backplane.link();
+    let (app, hub) = chat::app_of(chat::route(rooms.clone()).backplane(backplane));
+    let keeper = tokio::spawn(keep(rooms, lease, hub.clone(), changes, link));
+    let served = program::serve(&address, app, hub).await;
+    keeper.abort();
+    served
+}
