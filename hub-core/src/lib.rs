@@ -71,6 +71,7 @@ pub mod negotiate;
 mod options;
 mod outgoing;
 pub mod session;
+mod together;
 
 pub use futures_core::Stream;
 pub use hub_macros::contract;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures_channel::oneshot;
+use hub_core::backplane::Recipients;
 use hub_core::message::{Invocation, Outcome, Target};
 use hub_core::session::CallKey;
 use hub_core::{
@@ -10,7 +11,7 @@ use hub_core::{
 };
 use serde::de::DeserializeOwned;
 
-use crate::fan_out::{Recipients, deliver};
+use crate::fan_out::deliver;
 use crate::hub::HubState;
 use crate::outbox::{Ask, Command};
 use crate::peer::Peer;
@@ -135,11 +136,15 @@ pub(crate) async fn ask(
     if !peer.outbox().push(Command::Ask(Box::new(Ask { invocation, answer }))) {
         return Err(does_not_exist(peer.id()));
     }
-    answered.await.map_err(|_| CallError::Closed(format!("Connection '{}' disconnected.", peer.id())))
+    answered.await.map_err(|_| disconnected(peer.id()))
 }
 
 pub(crate) fn does_not_exist(id: &ConnectionId) -> CallError {
     CallError::Refused(format!("Connection '{id}' does not exist."))
+}
+
+pub(crate) fn disconnected(id: &ConnectionId) -> CallError {
+    CallError::Closed(format!("Connection '{id}' disconnected."))
 }
 
 /// A question that waits for its answer. When nobody waits any more, the connection forgets it (P-CR-06).

@@ -6,11 +6,11 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use hub_core::backplane::Recipients;
 use hub_core::session::CallKey;
 use hub_core::{ConnectionId, Dispatch, GroupName, Identity, ProtocolError, Proxy, Result, UserId};
 
 use crate::clients::{AskedIn, Many, One};
-use crate::fan_out::Recipients;
 use crate::lock;
 use crate::outbox::End;
 use crate::peer::Peer;
@@ -152,12 +152,12 @@ impl<H: Hub> Context<H> {
 
     /// Everyone.
     pub fn all(&self) -> Client<H, Many> {
-        self.many(Recipients::All { except: Vec::new() })
+        self.all_except([] as [ConnectionId; 0])
     }
 
     /// Everyone but these connections.
     pub fn all_except<I: Into<ConnectionId>>(&self, ids: impl IntoIterator<Item = I>) -> Client<H, Many> {
-        self.many(Recipients::All { except: into_all(ids) })
+        self.many(Recipients::all_except(ids))
     }
 
     /// Everyone but the caller.
@@ -167,7 +167,7 @@ impl<H: Hub> Context<H> {
 
     /// The connections of these ids, once each.
     pub fn connections<I: Into<ConnectionId>>(&self, ids: impl IntoIterator<Item = I>) -> Client<H, Many> {
-        self.many(Recipients::Connections(into_all(ids)))
+        self.many(Recipients::connections(ids))
     }
 
     /// The members of a group.
@@ -177,7 +177,7 @@ impl<H: Hub> Context<H> {
 
     /// The members of several groups; those of more than one get the message more than once (P-LT-05).
     pub fn groups<G: Into<GroupName>>(&self, groups: impl IntoIterator<Item = G>) -> Client<H, Many> {
-        self.many(Recipients::Groups(into_all(groups)))
+        self.many(Recipients::groups(groups))
     }
 
     /// The members of a group but these connections.
@@ -186,7 +186,7 @@ impl<H: Hub> Context<H> {
         group: &str,
         ids: impl IntoIterator<Item = I>,
     ) -> Client<H, Many> {
-        self.many(Recipients::Group { name: group.into(), except: into_all(ids) })
+        self.many(Recipients::group_except(group, ids))
     }
 
     /// The members of a group but the caller.
@@ -201,7 +201,7 @@ impl<H: Hub> Context<H> {
 
     /// All connections of these users, once each.
     pub fn users<U: Into<UserId>>(&self, users: impl IntoIterator<Item = U>) -> Client<H, Many> {
-        self.many(Recipients::Users(into_all(users)))
+        self.many(Recipients::users(users))
     }
 
     /// Adds the caller's connection to a group, which need not exist (P-LT-09).
@@ -252,10 +252,6 @@ impl<H: Hub> Context<H> {
     fn many(&self, to: Recipients) -> Client<H, Many> {
         H::Client::bind(Many::new(self.peer.hub(), to))
     }
-}
-
-pub(crate) fn into_all<T, I: Into<T>>(all: impl IntoIterator<Item = I>) -> Vec<T> {
-    all.into_iter().map(Into::into).collect()
 }
 
 /// Why a connection ended.

@@ -1,23 +1,12 @@
 //! One message to all whom it is for.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
-use hub_core::backplane::Framed;
-use hub_core::{CallError, ConnectionId, GroupName, Outgoing, UserId};
+use hub_core::backplane::{Framed, Recipients};
+use hub_core::{CallError, ConnectionId, Outgoing};
 
 use crate::hub::HubState;
 use crate::peer::Peer;
-
-/// Whom a message is for (P-LT-01).
-#[derive(Debug, Clone)]
-pub(crate) enum Recipients {
-    All { except: Vec<ConnectionId> },
-    Connections(Vec<ConnectionId>),
-    Group { name: GroupName, except: Vec<ConnectionId> },
-    Groups(Vec<GroupName>),
-    Users(Vec<UserId>),
-}
 
 /// Puts a message into the outbox of each recipient on this node, encoded once a protocol. Unknown recipients are no
 /// error (P-LT-03). Gives the message for other nodes, if there may be recipients.
@@ -25,6 +14,7 @@ pub(crate) enum Recipients {
 /// # Errors
 /// When an argument cannot be encoded, or one of several groups has no name (P-LT-06). Nothing is sent then.
 pub(crate) fn deliver(hub: &HubState, to: &Recipients, message: &Outgoing<'_>) -> Result<Option<Framed>, CallError> {
+    to.check()?;
     let mut failure = None;
     let mut send = |peer: &Arc<Peer>| {
         if failure.is_none() {
@@ -41,20 +31,16 @@ pub(crate) fn deliver(hub: &HubState, to: &Recipients, message: &Outgoing<'_>) -
         Recipients::All { except } => registry.each(unless(except, send)),
         Recipients::Connections(ids) => {
             let mut found = 0;
-            // Once each, however often an id is named (P-LT-05).
-            distinct(ids).filter_map(|id| registry.connection(id)).for_each(|peer| {
+            ids.iter().filter_map(|id| registry.connection(id)).for_each(|peer| {
                 found += 1;
                 send(&peer);
             });
             elsewhere &= found < ids.len();
         }
         Recipients::Group { name, except } => registry.each_of_group(name, unless(except, send)),
-        Recipients::Groups(names) if names.iter().any(|name| name.is_empty()) => {
-            return Err(CallError::Refused("Cannot send to an empty group name.".to_owned()));
-        }
         // Once a group, for those who are in several of them (P-LT-05).
         Recipients::Groups(names) => names.iter().for_each(|name| registry.each_of_group(name, &mut send)),
-        Recipients::Users(ids) => distinct(ids).for_each(|id| registry.each_of_user(id, &mut send)),
+        Recipients::Users(ids) => ids.iter().for_each(|id| registry.each_of_user(id, &mut send)),
     }
     match failure {
         Some(error) => Err(error.into()),
@@ -69,10 +55,4 @@ pub(crate) fn unless(except: &[ConnectionId], mut send: impl FnMut(&Arc<Peer>)) 
             send(peer);
         }
     }
-}
-
-pub(crate) fn distinct<T: std::hash::Hash + Eq>(names: &[T]) -> impl Iterator<Item = &T> {
-    let mut seen = HashSet::new();
-    let several = names.len() > 1;
-    names.iter().filter(move |name| !several || seen.insert(*name))
 }

@@ -5,12 +5,11 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hub_core::backplane::Request;
+use hub_core::backplane::{Recipients, Request};
 use hub_core::{CallError, ConnectionId, GroupName, Proxy, Result, UserId};
 
 use crate::clients::{AskedIn, Many, One};
-use crate::context::{Client, Hub, into_all};
-use crate::fan_out::Recipients;
+use crate::context::{Client, Hub};
 use crate::hub::HubState;
 use crate::outbox::End;
 
@@ -44,7 +43,7 @@ impl<H: Hub> HubHandle<H> {
 
     /// Everyone but these connections.
     pub fn all_except<I: Into<ConnectionId>>(&self, ids: impl IntoIterator<Item = I>) -> Client<H, Many> {
-        self.many(Recipients::All { except: into_all(ids) })
+        self.many(Recipients::all_except(ids))
     }
 
     /// The connection of this id.
@@ -54,7 +53,7 @@ impl<H: Hub> HubHandle<H> {
 
     /// The connections of these ids, once each.
     pub fn connections<I: Into<ConnectionId>>(&self, ids: impl IntoIterator<Item = I>) -> Client<H, Many> {
-        self.many(Recipients::Connections(into_all(ids)))
+        self.many(Recipients::connections(ids))
     }
 
     /// The members of a group.
@@ -64,7 +63,7 @@ impl<H: Hub> HubHandle<H> {
 
     /// The members of several groups; those of more than one get the message more than once (P-LT-05).
     pub fn groups<G: Into<GroupName>>(&self, groups: impl IntoIterator<Item = G>) -> Client<H, Many> {
-        self.many(Recipients::Groups(into_all(groups)))
+        self.many(Recipients::groups(groups))
     }
 
     /// The members of a group but these connections.
@@ -73,7 +72,7 @@ impl<H: Hub> HubHandle<H> {
         group: &str,
         ids: impl IntoIterator<Item = I>,
     ) -> Client<H, Many> {
-        self.many(Recipients::Group { name: group.into(), except: into_all(ids) })
+        self.many(Recipients::group_except(group, ids))
     }
 
     /// All connections of a user.
@@ -83,7 +82,7 @@ impl<H: Hub> HubHandle<H> {
 
     /// All connections of these users, once each.
     pub fn users<U: Into<UserId>>(&self, users: impl IntoIterator<Item = U>) -> Client<H, Many> {
-        self.many(Recipients::Users(into_all(users)))
+        self.many(Recipients::users(users))
     }
 
     /// Adds a connection to a group, on whichever node it is. An unknown connection is no error (P-LT-08).

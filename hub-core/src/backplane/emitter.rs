@@ -1,12 +1,10 @@
 //! Sending to the clients of a hub from a process that hosts none of them.
 
-use std::collections::HashSet;
 use std::fmt;
-use std::hash::Hash;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use super::{Attachment, Backplane, Delivery, Framed, Inbox, Topic, Unreachable, publish_to_connections};
+use super::{Attachment, Backplane, Delivery, Inbox, Recipients, Topic};
 use crate::contract::{Arguments, Proxy, Remote};
 use crate::error::CallError;
 use crate::message::{ConnectionId, GroupName, UserId};
@@ -56,7 +54,7 @@ impl<P: Proxy> Emitter<P> {
 
     /// Everyone but these connections.
     pub fn all_except<I: Into<ConnectionId>>(&self, ids: impl IntoIterator<Item = I>) -> P::Bound<Target> {
-        self.to(To::All { except: into_all(ids) })
+        self.to(Recipients::all_except(ids))
     }
 
     /// The members of a group.
@@ -70,13 +68,13 @@ impl<P: Proxy> Emitter<P> {
         group: impl Into<GroupName>,
         ids: impl IntoIterator<Item = I>,
     ) -> P::Bound<Target> {
-        self.to(To::Group { name: group.into(), except: into_all(ids) })
+        self.to(Recipients::group_except(group, ids))
     }
 
     /// The members of several groups; those of more than one get the message more than once (P-LT-05). A group without a
     /// name is refused (P-LT-06).
     pub fn groups<G: Into<GroupName>>(&self, groups: impl IntoIterator<Item = G>) -> P::Bound<Target> {
-        self.to(To::Groups(into_all(groups)))
+        self.to(Recipients::groups(groups))
     }
 
     /// All connections of a user.
@@ -86,7 +84,7 @@ impl<P: Proxy> Emitter<P> {
 
     /// All connections of these users, once each.
     pub fn users<U: Into<UserId>>(&self, users: impl IntoIterator<Item = U>) -> P::Bound<Target> {
-        self.to(To::Users(distinct(users)))
+        self.to(Recipients::users(users))
     }
 
     /// The connection of this id. If it does not exist, what is sent vanishes (P-LT-03).
@@ -96,10 +94,10 @@ impl<P: Proxy> Emitter<P> {
 
     /// The connections of these ids, once each.
     pub fn connections<I: Into<ConnectionId>>(&self, ids: impl IntoIterator<Item = I>) -> P::Bound<Target> {
-        self.to(To::Connections(distinct(ids)))
+        self.to(Recipients::connections(ids))
     }
 
-    fn to(&self, to: To) -> P::Bound<Target> {
+    fn to(&self, to: Recipients) -> P::Bound<Target> {
         P::bind(Target { attachment: Arc::clone(&self.attachment), to })
     }
 }
@@ -120,43 +118,7 @@ impl<P> fmt::Debug for Emitter<P> {
 #[derive(Debug, Clone)]
 pub struct Target {
     attachment: Arc<dyn Attachment>,
-    to: To,
-}
-
-#[derive(Debug, Clone)]
-enum To {
-    All { except: Vec<ConnectionId> },
-    Group { name: GroupName, except: Vec<ConnectionId> },
-    Groups(Vec<GroupName>),
-    Users(Vec<UserId>),
-    Connections(Vec<ConnectionId>),
-}
-
-fn into_all<T>(names: impl IntoIterator<Item = impl Into<T>>) -> Vec<T> {
-    names.into_iter().map(Into::into).collect()
-}
-
-fn distinct<T: Hash + Eq + Clone>(names: impl IntoIterator<Item = impl Into<T>>) -> Vec<T> {
-    let mut seen = HashSet::new();
-    names.into_iter().map(Into::into).filter(|name: &T| seen.insert(name.clone())).collect()
-}
-
-impl Target {
-    /// To each of the topics, though one fails.
-    async fn notice(
-        &self,
-        topics: impl IntoIterator<Item = Topic> + Send,
-        message: Framed,
-        except: &[ConnectionId],
-    ) -> Result<(), Unreachable> {
-        let notice = Delivery::Notice { message, except: except.to_vec() };
-        let topics: Vec<Topic> = topics.into_iter().collect();
-        let mut result = Ok(());
-        for topic in &topics {
-            result = result.and(self.attachment.publish(topic, &notice).await);
-        }
-        result
-    }
+    to: Recipients,
 }
 
 impl Remote for Target {
@@ -164,17 +126,8 @@ impl Remote for Target {
         if A::UPLOADS > 0 {
             return Err(CallError::Refused("streams cannot be sent to the clients of a hub".to_owned()));
         }
+        self.to.check()?;
         let message = with_outgoing(target, &arguments, |message| message.in_all_codecs())?;
-        match &self.to {
-            To::All { except } => self.notice([Topic::All], message, except).await?,
-            To::Group { name, except } => self.notice([Topic::Group(name.clone())], message, except).await?,
-            To::Groups(names) if names.iter().any(|name| name.is_empty()) => {
-                return Err(CallError::Refused("Cannot send to an empty group name.".to_owned()));
-            }
-            To::Groups(names) => self.notice(names.iter().cloned().map(Topic::Group), message, &[]).await?,
-            To::Users(ids) => self.notice(ids.iter().cloned().map(Topic::User), message, &[]).await?,
-            To::Connections(ids) => publish_to_connections(&*self.attachment, ids.iter().cloned(), &message).await?,
-        }
-        Ok(())
+        Ok(self.to.publish(&*self.attachment, message).await?)
     }
 }

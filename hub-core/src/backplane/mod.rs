@@ -37,6 +37,7 @@
 mod delivery;
 mod emitter;
 mod in_process;
+mod recipients;
 mod to_connections;
 
 use std::fmt;
@@ -49,6 +50,7 @@ use async_trait::async_trait;
 pub use self::delivery::{Delivery, Framed, NodeId, Reply, Request, Topic};
 pub use self::emitter::{Emitter, Target};
 pub use self::in_process::InProcess;
+pub use self::recipients::Recipients;
 pub use self::to_connections::{publish_to_connection, publish_to_connections};
 use crate::error::CallError;
 

@@ -1,12 +1,10 @@
 //! To connections by their ids, on whichever nodes they are.
 
 use std::collections::HashMap;
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
-use std::task::Poll;
 
 use super::{Attachment, Delivery, Framed, NodeId, Topic, Unreachable};
 use crate::message::ConnectionId;
+use crate::together::together;
 
 /// Publishes what is for one connection: to the node that made its id, or, where that node is gone or is this one, to
 /// the connection's own topic. Gives how many nodes listened; 0 means that there is no such connection elsewhere.
@@ -55,24 +53,5 @@ pub async fn publish_to_connections(
         }
         result
     };
-    all(by_node.into_iter().map(to_node)).await
-}
-
-/// Runs them all beside each other to their ends. The error of one of them, if there is any.
-async fn all<F: Future<Output = Result<(), Unreachable>>>(futures: impl Iterator<Item = F>) -> Result<(), Unreachable> {
-    let mut running: Vec<Pin<Box<F>>> = futures.map(Box::pin).collect();
-    let mut result = Ok(());
-    poll_fn(|context| {
-        running.retain_mut(|future| match future.as_mut().poll(context) {
-            Poll::Pending => true,
-            Poll::Ready(Ok(())) => false,
-            Poll::Ready(Err(error)) => {
-                result = Err(error);
-                false
-            }
-        });
-        if running.is_empty() { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
-    result
+    together(by_node.into_iter().map(to_node)).await.into_iter().collect()
 }

@@ -112,7 +112,7 @@ fn handle(hub: &Arc<HubState>, topic: &Topic, asked: Asked, request: Request) {
         };
     };
     match request {
-        Request::Join(group) => reply_when(hub, &asked, hub.registry.join(&peer, &group)),
+        Request::Join(group) => reply_after(hub, &asked, hub.registry.join(&peer, &group), Reply::Done),
         Request::Leave(group) => {
             hub.registry.leave(&peer, &group);
             reply(hub, &asked, Reply::Done);
@@ -146,20 +146,18 @@ fn ask_where_it_lives(hub: &Arc<HubState>, asked: Asked, request: Request) {
 }
 
 fn reply(hub: &Arc<HubState>, asked: &Asked, reply: Reply) {
-    if let Some(nodes) = &hub.nodes {
-        let (attachment, id, from) = (Arc::clone(&nodes.attachment), asked.id, asked.from);
-        nodes.spawn(async move { publish_reply(&*attachment, id, from, reply).await });
-    }
+    reply_after(hub, asked, None, reply);
 }
 
-fn reply_when(hub: &Arc<HubState>, asked: &Asked, subscribed: Option<Subscribed>) {
+/// Replies when the subscription is in force.
+fn reply_after(hub: &Arc<HubState>, asked: &Asked, subscribed: Option<Subscribed>, reply: Reply) {
     let Some(nodes) = &hub.nodes else { return };
     let (attachment, id, from) = (Arc::clone(&nodes.attachment), asked.id, asked.from);
     nodes.spawn(async move {
         if let Some(subscribed) = subscribed {
             subscribed.await;
         }
-        publish_reply(&*attachment, id, from, Reply::Done).await;
+        publish_reply(&*attachment, id, from, reply).await;
     });
 }
 

@@ -14,7 +14,7 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared, join};
 use hub_core::ConnectionId;
 use hub_core::backplane::{
-    Attachment, Backplane, Delivery, Framed, NodeId, Reply, Request, Subscribed, Topic, Unreachable,
+    Attachment, Backplane, Delivery, Framed, NodeId, Recipients, Reply, Request, Subscribed, Topic, Unreachable,
     publish_to_connection, publish_to_connections,
 };
 use tokio::runtime::Handle;
@@ -22,7 +22,6 @@ use tokio::sync::{Notify, mpsc};
 
 use self::inbox::{Forward, NodeInbox};
 use crate::events;
-use crate::fan_out::{Recipients, distinct};
 use crate::hub::HubState;
 
 /// How long a node that has just started waits for the secret that it shares with the others.
@@ -110,24 +109,10 @@ impl Nodes {
     /// # Errors
     /// When some of them could not be reached. The others have it.
     pub(crate) async fn deliver(&self, to: &Recipients, message: Framed) -> Result<(), Unreachable> {
-        let notice = |except: &[ConnectionId]| Delivery::Notice { message: message.clone(), except: except.to_vec() };
         match to {
-            Recipients::All { except } => self.attachment.publish(&Topic::All, &notice(except)).await,
-            Recipients::Group { name, except } => {
-                self.attachment.publish(&Topic::Group(name.clone()), &notice(except)).await
-            }
-            Recipients::Groups(names) => self.publish_each(names.iter().cloned().map(Topic::Group), &notice(&[])).await,
-            Recipients::Users(ids) => self.publish_each(distinct(ids).cloned().map(Topic::User), &notice(&[])).await,
-            Recipients::Connections(ids) => self.direct(distinct(ids).cloned(), &message).await,
+            Recipients::Connections(ids) => self.direct(ids.iter().cloned(), &message).await,
+            others => others.publish(&*self.attachment, message).await,
         }
-    }
-
-    async fn publish_each(&self, topics: impl Iterator<Item = Topic>, delivery: &Delivery) -> Result<(), Unreachable> {
-        let mut result = Ok(());
-        for topic in topics {
-            result = result.and(self.attachment.publish(&topic, delivery).await);
-        }
-        result
     }
 
     /// Sends to those of these connections that are on other nodes.

@@ -10,7 +10,7 @@ use hub_core::{Args, CallError, ConnectionId, Payload};
 
 use super::inbox::{Asked, publish_reply};
 use super::{Nodes, Waiting};
-use crate::clients::{ask, does_not_exist};
+use crate::clients::{ask, disconnected, does_not_exist};
 use crate::hub::HubState;
 use crate::peer::Peer;
 
@@ -82,10 +82,6 @@ impl Drop for Question<'_> {
             }
         });
     }
-}
-
-fn disconnected(connection: &ConnectionId) -> CallError {
-    CallError::Closed(format!("Connection '{connection}' disconnected."))
 }
 
 /// Asks a client of this node for another.

@@ -4,8 +4,9 @@ use std::cell::Cell;
 
 use crate::backplane::{Delivery, Topic};
 use crate::conformance::bench::{Bench, Node, difference, note};
-use crate::conformance::waiting::{give_way, together};
+use crate::conformance::waiting::give_way;
 use crate::conformance::{Broken, Cluster, broken};
+use crate::together::together;
 
 /// How many one sender publishes to one topic.
 const EACH: usize = 200;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::backplane::{Delivery, Topic};
 use crate::conformance::bench::{Bench, note};
-use crate::conformance::waiting::together;
 use crate::conformance::{Broken, Cluster, broken};
+use crate::together::together;
 
 /// What is published from the moment on in which the future of `subscribe` is done, arrives (guarantee 3).
 pub async fn a_subscription_is_in_force_when_its_future_is_done<C: Cluster>(cluster: &C) -> Result<(), Broken> {
