@@ -1,10 +1,14 @@
-//! Programs under test: started, talked to line by line, and ended.
+//! Programs under test: started, talked to line by line, measured, and ended.
+
+mod measure;
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
+
+pub use self::measure::{cpu, median};
 
 /// How long anything may take that must happen.
 const PATIENCE: Duration = Duration::from_secs(30);

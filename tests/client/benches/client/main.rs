@@ -14,6 +14,7 @@ mod usage;
 use std::process::Command;
 
 use client_tests::Server;
+use program::median;
 
 /// How many rounds are made, unless said otherwise.
 const ROUNDS: usize = 7;
@@ -77,9 +78,4 @@ fn measure(words: &[&str]) -> Vec<f64> {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{words:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
     text.split_whitespace().map(number).collect()
-}
-
-fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    figures[figures.len() / 2]
 }

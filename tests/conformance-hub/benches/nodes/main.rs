@@ -10,6 +10,7 @@ mod swarm;
 
 use std::time::{Duration, Instant};
 
+use program::median;
 use redis_for_tests::RedisServer;
 
 use crate::node::Node;
@@ -210,9 +211,5 @@ impl Work {
 }
 
 fn medians<const N: usize>(figures: &[[f64; N]]) -> [f64; N] {
-    std::array::from_fn(|at| {
-        let mut column: Vec<f64> = figures.iter().map(|row| row[at]).collect();
-        column.sort_by(f64::total_cmp);
-        column[column.len() / 2]
-    })
+    std::array::from_fn(|at| median(figures.iter().map(|row| row[at]).collect()))
 }

@@ -30,12 +30,6 @@ impl Node {
 
     /// The CPU time that it has used so far.
     pub(crate) fn cpu(&self) -> Duration {
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.program.id())).expect("this is Linux, and it runs");
-        // The first figure of each thread: nanoseconds on a CPU.
-        let nanoseconds = tasks.map(|task| {
-            let text = std::fs::read_to_string(task.expect("a thread").path().join("schedstat")).unwrap_or_default();
-            text.split(' ').next().and_then(|figure| figure.parse().ok()).unwrap_or(0)
-        });
-        Duration::from_nanos(nanoseconds.sum())
+        program::cpu(self.program.id())
     }
 }
