@@ -16,7 +16,6 @@ use crate::error::ConnectError;
 use crate::events;
 use crate::lane::Lane;
 use crate::link::{Dial, DialError, Flight, Link, Lost};
-use crate::node::Node;
 use crate::outbox::Publication;
 use crate::receiver::Receiver;
 use crate::state::Counting;
@@ -47,10 +46,11 @@ pub(crate) async fn run(
             let _ = first.send(Err(ConnectError::Refused(why.clone())));
             return;
         }
-        let was_up = lane.board.is_up(lane.number);
-        if was_up {
-            // A link that is lost as soon as it is up is one more failed attempt.
-            failed = if started.elapsed() > lane.options.longest_retry { 0 } else { failed + 1 };
+        // A link that is lost as soon as it is up is one more failed attempt. One that lasted until a ping is none, and is
+        // made again at once: slots of a Cluster move one by one.
+        let lasted = lane.options.ping_interval.min(lane.options.longest_retry);
+        if lane.board.is_up(lane.number) && started.elapsed() >= lasted {
+            failed = 0;
         }
         let delay = delay(&lane, failed);
         failed = failed.saturating_add(1);
@@ -190,22 +190,19 @@ async fn log_losses(lane: &Lane) -> Lost {
     }
 }
 
+/// Redis may lose a secret while the link is up: it is flushed, or evicts keys, or fails over to who did not have it yet.
+/// A node that starts then would have another one kept, and its tokens would be good nowhere else.
 async fn keep_secrets(lane: &Lane, link: &dyn Link) -> Lost {
-    // All of them anew: Redis may have lost them.
-    let mut nodes: Vec<Arc<Node>> = lane.nodes();
     loop {
-        let mut again = false;
-        for node in nodes {
-            match lane.keep_secret(&node, link).await {
-                Ok(kept) => again |= !kept,
-                Err(lost) => return lost,
+        for node in lane.nodes() {
+            if let Err(lost) = lane.keep_secret(&node, link).await {
+                return lost;
             }
         }
         tokio::select! {
             () = lane.proposed.notified() => {}
-            () = sleep(lane.options.longest_retry), if again => {}
+            () = sleep(lane.options.ping_interval) => {}
         }
-        nodes = lane.nodes();
     }
 }
 
@@ -303,7 +300,7 @@ mod tests {
 
     use bytes::Bytes;
     use tokio::sync::{oneshot, watch};
-    use tokio::time::timeout;
+    use tokio::time::{Instant, timeout};
 
     use super::{BATCH, WRITES, run};
     use crate::RedisOptions;
@@ -389,6 +386,30 @@ mod tests {
         assert_eq!(bench.written().len(), 11, "nothing is repeated");
         let counters = bench.lane.counting.read();
         assert_eq!((counters.published, counters.lost_out, counters.links), (1, 10, 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_link_that_lasted_is_made_again_at_once_and_one_that_did_not_is_made_later_each_time() {
+        let bench = bench().await;
+        let options = RedisOptions::default();
+        let again = async |after: Duration| {
+            tokio::time::sleep(after).await;
+            let (dialled, lost) = (bench.fake.dialled.load(Ordering::SeqCst), Instant::now());
+            bench.fake.broken.send_modify(|broken| *broken += 1);
+            while bench.fake.dialled.load(Ordering::SeqCst) == dialled || !bench.lane.board.is_up(0) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            lost.elapsed()
+        };
+        for _ in 0..10 {
+            let wait = again(options.ping_interval + Duration::from_millis(100)).await;
+            assert!(wait <= options.first_retry + Duration::from_millis(5), "{wait:?}");
+        }
+        for times in 1..5 {
+            let wait = again(Duration::from_millis(1)).await;
+            let most = options.first_retry * 2_u32.pow(times);
+            assert!(wait >= most / 2 && wait <= most + Duration::from_millis(5), "{wait:?} at {times}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

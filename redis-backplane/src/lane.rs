@@ -65,29 +65,27 @@ impl Lane {
         lock(&self.nodes).values().map(Arc::clone).collect()
     }
 
-    /// Sees to it that the secret of a node's hub is in Redis, and that the node knows it. Whether that went well.
-    pub(crate) async fn keep_secret(&self, node: &Node, link: &dyn Link) -> Result<bool, Lost> {
-        let Some(proposed) = node.proposed() else { return Ok(true) };
+    /// Sees to it that the secret of a node's hub is in Redis, and that the node knows it. A refusal is logged, once.
+    pub(crate) async fn keep_secret(&self, node: &Node, link: &dyn Link) -> Result<(), Lost> {
+        let Some(proposed) = node.proposed() else { return Ok(()) };
         let key = channels::secret(&self.options.prefix, &node.hub);
-        let kept = match link.keep(&key, &proposed).await? {
-            Ok(kept) => kept,
-            Err(why) => {
-                events::secret_unknown(&node.hub, &why);
-                return Ok(false);
-            }
-        };
-        match <[u8; 32]>::try_from(kept) {
+        let kept = link.keep(&key, &proposed).await?.and_then(|kept| {
+            let no_secret =
+                |other: Vec<u8>| format!("the key {key:?} holds {} bytes, which is no secret of ours", other.len());
+            <[u8; 32]>::try_from(kept).map_err(no_secret)
+        });
+        match kept {
             Ok(secret) => {
                 if node.secret_is(secret) {
                     events::secret_changed(&node.hub);
                 }
-                Ok(true)
             }
-            Err(other) => {
-                let why = format!("the key {key:?} holds {} bytes, which is no secret of ours", other.len());
-                events::secret_unknown(&node.hub, &why);
-                Ok(false)
+            Err(why) => {
+                if node.secret_refused(&why) {
+                    events::secret_unknown(&node.hub, &why);
+                }
             }
         }
+        Ok(())
     }
 }

@@ -38,6 +38,8 @@ struct Secret {
     proposed: Option<[u8; 32]>,
     /// Whether the inbox has been told.
     told: bool,
+    /// Why it could not be kept in Redis the last time.
+    refused: Option<String>,
 }
 
 impl Node {
@@ -60,16 +62,25 @@ impl Node {
     pub(crate) fn secret_is(&self, secret: [u8; 32]) -> bool {
         let changed = {
             let mut known = lock(&self.secret);
+            known.refused = None;
             let changed = known.told && known.proposed != Some(secret);
             if known.told && !changed {
                 return false;
             }
-            *known = Secret { proposed: Some(secret), told: true };
+            *known = Secret { proposed: Some(secret), told: true, refused: None };
             changed
         };
         // Not under the lock: the inbox may propose another.
         self.inbox.shared_secret(secret);
         changed
+    }
+
+    /// The secret could not be kept in Redis. Whether that is news.
+    pub(crate) fn secret_refused(&self, why: &str) -> bool {
+        let mut known = lock(&self.secret);
+        let news = known.refused.as_deref() != Some(why);
+        known.refused = Some(why.to_owned());
+        news
     }
 }
 

@@ -2,7 +2,7 @@
 
 use redis_for_tests::RedisServer;
 
-use crate::common::{Node, connected, down, options, up};
+use crate::common::{Node, connected, down, options, until, up};
 
 #[tokio::test]
 async fn the_first_secret_proposed_is_everybodys() {
@@ -50,4 +50,24 @@ async fn a_secret_proposed_while_redis_is_away_is_told_when_it_is_back() {
     node.attachment.propose_secret([9; 32]);
     redis.restart();
     assert_eq!(node.secret().await, [9; 32]);
+}
+
+#[tokio::test]
+async fn a_secret_that_redis_loses_while_the_link_is_up_is_given_back() {
+    let Some(redis) = RedisServer::start() else { return };
+    let (a, b) = (connected(options(&redis.url())).await, connected(options(&redis.url())).await);
+    let mut first = Node::new(&a, "Chat");
+    first.attachment.propose_secret([1; 32]);
+    assert_eq!(first.secret().await, [1; 32]);
+    // As a cache does that evicts keys.
+    redis.command(&["FLUSHALL"]);
+    until("it is there again", || redis.command(&["EXISTS", "hubs:Chat:secret"]) == "1").await;
+    let mut second = Node::new(&b, "Chat");
+    second.attachment.propose_secret([2; 32]);
+    assert_eq!(second.secret().await, [1; 32]);
+    // A node that was faster than that: all come to its secret.
+    redis.command(&["SET", "hubs:Chat:secret", &"3".repeat(32)]);
+    assert_eq!(first.secret().await, [b'3'; 32]);
+    assert_eq!(second.secret().await, [b'3'; 32]);
+    assert_eq!((a.counters().links, b.counters().links), (1, 1));
 }
