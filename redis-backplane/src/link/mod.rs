@@ -52,7 +52,7 @@ pub(crate) trait Link: Send + Sync {
     /// Unsubscribes from channels.
     async fn unsubscribe(&self, channels: &[Arc<str>]) -> Result<(), Lost>;
 
-    /// Asks whether Redis is there, on each of the link's connections.
+    /// Asks whether Redis is there, on each of the link's connections. Any answer says that it is.
     async fn ping(&self) -> Result<(), Lost>;
 
     /// Keeps a value under a key, unless there is one, and gives the one that is there. The inner error is a refusal.

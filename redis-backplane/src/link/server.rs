@@ -109,9 +109,9 @@ impl Link for Server {
     async fn ping(&self) -> Result<(), Lost> {
         let ping = cmd("PING");
         for answer in [self.publisher.ask(&ping), self.subscriber.ask(&ping)] {
-            if let Err(error) = answer.await? {
-                return Err(Lost(format!("{} refused a ping: {error}", self.address())));
-            }
+            // Who refuses is there: a Redis that cannot save (MISCONF), that loads, or that has lost its primary refuses
+            // pings, and serves pub/sub.
+            let _ = answer.await?;
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use hub_core::backplane::Topic;
 use redis_backplane::{RedisBackplane, RedisOptions, WhileDown};
 use redis_for_tests::{RedisServer, Relay};
 
-use crate::common::{Node, connected, down, group, guard, notice, options, up};
+use crate::common::{Node, connected, down, group, guard, notice, options, until, up};
 
 /// After whatever happened: all subscriptions are in force again, and deliveries come in order.
 async fn works(sender: &Node, receiver: &mut Node, topics: &[Topic]) {
@@ -231,6 +231,26 @@ async fn a_subscriber_that_redis_cuts_off_for_reading_too_slowly_comes_back() {
     let lost = far.counters().lost_in;
     assert!(lost > 0, "{received} of {sent} arrived");
     assert_eq!(received + lost, sent);
+}
+
+#[tokio::test]
+async fn a_redis_that_refuses_pings_is_there() {
+    // A replica without its primary is one; so is a server that cannot save.
+    let orphan = ["--replicaof", "127.0.0.1 1", "--replica-serve-stale-data", "no"];
+    let Some(redis) = RedisServer::start_with(&orphan) else { return };
+    assert!(redis.command(&["PING"]).contains("MASTERDOWN"));
+    let backplane = connected(options(&redis.url())).await;
+    let sender = Node::new(&backplane, "Chat");
+    let mut receiver = Node::listening(&backplane, "Chat", &[Topic::All]).await;
+    let refused = || {
+        let statistics = redis.command(&["INFO", "commandstats"]);
+        let pings = statistics.lines().find(|line| line.starts_with("cmdstat_ping:"));
+        let rejected = pings.and_then(|pings| pings.split("rejected_calls=").nth(1)?.split(',').next()?.parse().ok());
+        rejected.unwrap_or(0)
+    };
+    until("some pings were refused", || refused() > 10).await;
+    works(&sender, &mut receiver, &[Topic::All]).await;
+    assert_eq!(backplane.counters().links, 1);
 }
 
 #[tokio::test]
