@@ -21,8 +21,9 @@ impl RedisOptions {
     /// | `redis+cluster://host:7000,other:7000` | a Cluster |
     /// | `redis+sentinel://host:26379,other:26379/mymaster/0` | the primary that Sentinels call `mymaster` |
     ///
-    /// `user:password@` or `:password@` may stand before the hosts, with odd characters percent-encoded. `rediss` in the
-    /// place of `redis` means TLS.
+    /// `user:password@` or `:password@` may stand before the hosts, with odd characters percent-encoded: those of the
+    /// servers, also where the hosts are Sentinels, whose own are in [`RedisServers::Sentinel`]. `rediss` in the place of
+    /// `redis` means TLS.
     ///
     /// # Errors
     /// When it is no such URL. The text does not contain the password.

@@ -35,15 +35,25 @@ pub(crate) async fn dial(
 
 async fn address(connector: &Connector, sentinel: &str, name: &str) -> Result<(String, u16), DialError> {
     let (host, port) = split_address(sentinel, 26379).unwrap_or((sentinel, 26379));
-    let connection = connector.connect(host, port, None).await?;
+    let connection = connector.connect(host, port, None).await.map_err(of_the_sentinel)?;
     let mut command = cmd("SENTINEL");
     command.arg("GET-MASTER-ADDR-BY-NAME").arg(name);
-    match connection.ask(&command).await?.map_err(|error| refusal(connection.address(), &error))? {
+    match connection.ask(&command).await?.map_err(|error| of_the_sentinel(refusal(connection.address(), &error)))? {
         Value::Nil => {
             Err(DialError::Refused(format!("the Sentinel at {host}:{port} knows no primary {name:?}: check `primary`")))
         }
         answer => from_redis_value::<(String, u16)>(answer)
             .map_err(|error| DialError::NotThere(format!("the Sentinel at {host}:{port} gave no address: {error}"))),
+    }
+}
+
+/// Credentials of the servers are of no use at the Sentinels.
+fn of_the_sentinel(error: DialError) -> DialError {
+    match error {
+        DialError::Refused(why) => DialError::Refused(format!(
+            "{why}. It is a Sentinel, whose `user` and `password` are in `RedisServers::Sentinel`"
+        )),
+        not_there @ DialError::NotThere(_) => not_there,
     }
 }
 

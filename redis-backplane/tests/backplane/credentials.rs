@@ -1,8 +1,8 @@
 //! Who is let in, and what those read who are not.
 
 use hub_core::backplane::Topic;
-use redis_backplane::{ConnectError, RedisBackplane, RedisOptions, RedisTls};
-use redis_for_tests::{Authority, RedisServer};
+use redis_backplane::{ConnectError, RedisBackplane, RedisOptions, RedisServers, RedisTls};
+use redis_for_tests::{Authority, RedisSentinel, RedisServer};
 
 use crate::common::{Node, connected, down, guard, options, up};
 
@@ -34,6 +34,22 @@ async fn wrong_passwords_are_refused_in_words_that_help() {
     assert!(!why.is_empty());
     redis.restart();
     up(&backplane).await;
+}
+
+#[tokio::test]
+async fn a_sentinel_has_a_password_of_its_own() {
+    let Some(set) = RedisSentinel::start() else { return };
+    set.sentinel.command(&["ACL", "SETUSER", "default", "resetpass", ">sentinels"]);
+    // That of a URL is for the servers.
+    let why = refused(options(&set.url().replace("://", "://:sentinels@"))).await;
+    assert!(why.contains("NOAUTH") && why.contains("are in `RedisServers::Sentinel`"), "{why}");
+    let servers = RedisServers::Sentinel {
+        sentinels: vec![set.sentinel.address()],
+        primary: "mymaster".to_owned(),
+        user: None,
+        password: Some("sentinels".to_owned()),
+    };
+    connected(RedisOptions { servers, ..options(&set.url()) }).await;
 }
 
 #[tokio::test]
