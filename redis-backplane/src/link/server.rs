@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::future::FutureExt;
-use redis::{Pipeline, Value, cmd};
+use redis::{Pipeline, ServerError, Value, cmd};
 
 use super::connection::{Connection, Connector, refusal};
 use super::{DialError, Flight, Link, Lost, Receive};
@@ -124,6 +124,9 @@ impl Link for Server {
         Ok(match (answers.next(), answers.next()) {
             // Somebody else's may be there when ours is refused.
             (_, Some(Value::BulkString(kept))) => Ok(kept),
+            (_, Some(Value::ServerError(error))) if error.code() == "MOVED" => {
+                return Err(not_the_one(self.address(), &error));
+            }
             (Some(Value::ServerError(error)), _) | (_, Some(Value::ServerError(error))) => Err(error.to_string()),
             _ => Err("it is not there after it was set".to_owned()),
         })
@@ -142,11 +145,15 @@ fn receivers(address: &str, answer: Value) -> Result<Result<usize, String>, Lost
     match answer {
         Value::Int(count) => Ok(Ok(count.try_into().unwrap_or_default())),
         Value::ServerError(error) if matches!(error.code(), "MOVED" | "CLUSTERDOWN" | "MASTERDOWN" | "LOADING") => {
-            Err(Lost(format!("{address} is not the right server now: {error}")))
+            Err(not_the_one(address, &error))
         }
         Value::ServerError(error) => Ok(Err(error.to_string())),
         other => Ok(Err(format!("an answer of no sense: {other:?}"))),
     }
+}
+
+fn not_the_one(address: &str, error: &ServerError) -> Lost {
+    Lost(format!("{address} is not the right server now: {error}"))
 }
 
 impl fmt::Debug for Server {
