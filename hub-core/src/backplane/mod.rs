@@ -21,7 +21,8 @@
 //! show how to run it:
 //!
 //! 1. **Order.** What one node publishes to one topic, in the order of the calls, is delivered in that order to each
-//!    node, across a lost and regained link too. There is no order between topics or between senders.
+//!    node, whatever the sizes, and across a lost and regained link too. There is no order between topics or between
+//!    senders.
 //! 2. **At most once.** A delivery may be lost, and is never repeated. It may be lost while the link of the sender or
 //!    of the receiver is down, and in the moments before that is noticed; at no other time. What is lost is counted and
 //!    logged.

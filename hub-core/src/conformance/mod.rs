@@ -242,6 +242,7 @@ suite! {
         what_was_published_arrives_though_its_sender_is_gone
         every_kind_of_delivery_arrives_as_it_was_sent
         messages_arrive_whole_whatever_their_size
+        large_messages_and_small_ones_keep_their_order
         hubs_of_different_names_do_not_mix
         two_hubs_on_one_backplane_are_independent
         hubs_of_one_name_on_one_backplane_are_two_nodes

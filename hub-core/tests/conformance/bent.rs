@@ -72,8 +72,12 @@ pub(crate) enum Bend {
     Waits,
     /// Subscribing waits for the link.
     SubscribesWithTheLink,
+    /// Large messages to groups come behind the next one.
+    DelaysLarge,
     /// Subscriptions end with the link.
     ForgetsSubscriptions,
+    /// Subscriptions to users end with the link.
+    ForgetsUsers,
     /// What is published while the link is down comes after what is published later.
     FlushesLate,
     /// What was refused arrives later.
@@ -129,8 +133,13 @@ impl Cluster for Bent {
     async fn cut(&self) {
         self.medium.set(Link::Down);
         self.common.up.send_replace(false);
-        for node in self.nodes().iter().filter(|_| self.bend == Bend::ForgetsSubscriptions) {
-            for (topic, times) in node.topics.lock().unwrap().drain() {
+        let forgets = |topic: &Topic| match self.bend {
+            Bend::ForgetsSubscriptions => true,
+            Bend::ForgetsUsers => matches!(topic, Topic::User(_)),
+            _ => false,
+        };
+        for node in self.nodes() {
+            for (topic, times) in node.topics.lock().unwrap().extract_if(|topic, _| forgets(topic)) {
                 (0..times).for_each(|_| node.attachment.unsubscribe(&topic));
             }
         }

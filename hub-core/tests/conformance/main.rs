@@ -166,6 +166,7 @@ the_suite_notices! {
         a_dropped_attachment_hears_nothing_and_counts_nowhere,
         what_a_sender_publishes_to_a_topic_arrives_once_and_in_order,
         hubs_of_different_names_do_not_mix,
+        subscriptions_come_back_with_the_link,
     ], r#""to User(\"All\")" where "to Group(\"All\")" was due"#;
     hubs_taken_for_one: HubsAreOne breaks [
         hubs_of_different_names_do_not_mix,
@@ -194,6 +195,7 @@ the_suite_notices! {
         an_inbox_may_subscribe_while_it_is_given_a_delivery,
         what_a_sender_publishes_to_a_topic_arrives_once_and_in_order,
         what_was_published_arrives_though_its_sender_is_gone,
+        large_messages_and_small_ones_keep_their_order,
         two_hubs_on_one_backplane_are_independent,
         hubs_of_one_name_on_one_backplane_are_two_nodes,
         subscriptions_come_back_with_the_link,
@@ -243,7 +245,11 @@ the_suite_notices! {
     ], r#"Answer(Error("error"))"#;
     cutting_messages: CutsMessages breaks [
         messages_arrive_whole_whatever_their_size,
+        large_messages_and_small_ones_keep_their_order,
     ], "bytes) where Notice";
+    delaying_large_messages: DelaysLarge breaks [
+        large_messages_and_small_ones_keep_their_order,
+    ], r#""2: " before "1: xxx"#;
     secrets_of_ones_own: OwnSecrets breaks [
         the_first_secret_proposed_becomes_that_of_all_nodes,
         secrets_proposed_at_once_come_to_one,
@@ -272,6 +278,9 @@ the_suite_notices! {
         order_holds_across_a_cut_and_nothing_comes_twice,
         all_nodes_have_one_secret_again_after_a_cut,
     ], r#"for Group("before") to have 1 nodes: 0 were counted"#;
+    forgetting_users: ForgetsUsers breaks [
+        subscriptions_come_back_with_the_link,
+    ], r#"for User("u") to have 1 nodes: 0 were counted"#;
     flushing_late: FlushesLate breaks [
         order_holds_across_a_cut_and_nothing_comes_twice,
     ], r#"was given "100" out of order"#;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::backplane::{Delivery, Framed, NodeId, Reply, Request, Topic};
 use crate::codec::{Codec, Payload};
-use crate::conformance::bench::Bench;
+use crate::conformance::bench::{Bench, note};
 use crate::conformance::{Broken, Cluster};
 use crate::message::{ConnectionId, Outcome};
 
@@ -35,6 +35,21 @@ pub async fn messages_arrive_whole_whatever_their_size<C: Cluster>(cluster: &C) 
     let arguments = [Payload::new(Codec::Json, large.clone()), Payload::new(Codec::MessagePack, large)];
     kinds.push(request(1, Request::Ask { target: "Confirm".into(), arguments }));
     all_arrive(cluster, kinds).await
+}
+
+/// Messages of different sizes keep their order: a large one goes no other way than a small one (guarantee 1).
+pub async fn large_messages_and_small_ones_keep_their_order<C: Cluster>(cluster: &C) -> Result<(), Broken> {
+    let bench = Bench::new(cluster);
+    let [sender, receiver] = bench.nodes().await?;
+    let topic = Topic::Group("g".into());
+    receiver.subscribe(&topic).await?;
+    let sizes = [0, 65_536, 0, 0, MEBIBYTE, 0, 0, 0].into_iter().cycle().take(24);
+    let text = |(number, size)| format!("{number}: {}", "x".repeat(size));
+    let sent: Vec<_> = sizes.enumerate().map(|sized| (topic.clone(), note(text(sized)))).collect();
+    for (topic, delivery) in &sent {
+        sender.publish(topic, delivery).await?;
+    }
+    receiver.expect(&sender, &sent).await
 }
 
 async fn all_arrive<C: Cluster>(cluster: &C, kinds: Vec<Delivery>) -> Result<(), Broken> {

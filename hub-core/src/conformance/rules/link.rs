@@ -63,7 +63,8 @@ pub async fn subscriptions_come_back_with_the_link<C: Cluster>(cluster: &C) -> R
         let [sender, receiver] = bench.nodes().await?;
         let [before, counted, during, ended, taken_back] =
             ["before", "counted", "during", "ended", "taken back"].map(|name| Topic::Group(name.into()));
-        for topic in [&before, &counted, &counted, &ended] {
+        let others = [Topic::All, Topic::User("u".into()), Topic::Connection("c".into())];
+        for topic in [&before, &counted, &counted, &ended].into_iter().chain(&others) {
             receiver.subscribe(topic).await?;
         }
         cluster.cut().await;
@@ -73,14 +74,15 @@ pub async fn subscriptions_come_back_with_the_link<C: Cluster>(cluster: &C) -> R
         receiver.subscribe(&taken_back).await?;
         receiver.unsubscribe(&taken_back);
         cluster.restore().await;
-        for (topic, count) in [(&before, 1), (&counted, 1), (&during, 1), (&ended, 0), (&taken_back, 0)] {
+        let (there, gone) = ([before, counted, during].into_iter().chain(others), [ended, taken_back]);
+        let due: Vec<_> = there.map(|topic| (topic, note("back again"))).collect();
+        for (topic, count) in due.iter().map(|(topic, _)| (topic, 1)).chain(gone.iter().map(|topic| (topic, 0))) {
             sender.until_counted(topic, count).await?;
         }
-        let all = [before, counted, during, ended, taken_back].map(|topic| (topic, note("back again")));
-        for (topic, delivery) in &all {
-            sender.publish(topic, delivery).await?;
+        for topic in due.iter().map(|(topic, _)| topic).chain(&gone) {
+            sender.publish(topic, &note("back again")).await?;
         }
-        receiver.expect(&sender, &all[..3]).await
+        receiver.expect(&sender, &due).await
     };
     with_cuts(cluster, rule).await
 }

@@ -32,6 +32,10 @@ impl Inbox for Hears {
         let delivery = bent(self.bend, delivery);
         *self.last.lock().unwrap() = Some((topic.clone(), delivery.clone()));
         match self.bend {
+            Bend::DelaysLarge if matches!(topic, Topic::Group(_)) && is_large(&delivery) => {
+                self.held.lock().unwrap().insert((topic.clone(), nth + 1), delivery);
+                return;
+            }
             Bend::Loses if seventieth => return,
             Bend::Repeats if seventieth => self.inbox.deliver(topic, delivery.clone()),
             Bend::Reorders if seventieth => {
@@ -74,6 +78,10 @@ impl Hears {
             topic => topic.clone(),
         }
     }
+}
+
+fn is_large(delivery: &Delivery) -> bool {
+    matches!(delivery, Delivery::Notice { message: Framed { json: Some(json), .. }, .. } if json.len() > 65_536)
 }
 
 fn bent(bend: Bend, delivery: Delivery) -> Delivery {
