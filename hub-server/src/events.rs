@@ -89,8 +89,9 @@ pub(crate) fn protocol_missing(hub: &str, connection: &ConnectionId, codec: &str
     warn!(hub, %connection, codec, "a message of another node did not have the client's protocol: it is dropped");
 }
 
-pub(crate) fn not_forwarded(reason: &str) {
-    warn!(reason, "a message for a connection that moved to another node was lost");
+/// At most once a second.
+pub(crate) fn not_forwarded(lost: u64, reason: &str) {
+    warn!(lost, reason, "messages for connections that moved to another node were lost");
 }
 
 pub(crate) fn reply_lost(reason: &str) {

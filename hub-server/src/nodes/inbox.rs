@@ -4,7 +4,6 @@ use std::sync::{Arc, Weak};
 
 use hub_core::ConnectionId;
 use hub_core::backplane::{Attachment, Delivery, Framed, Inbox, NodeId, Reply, Request, Subscribed, Topic};
-use tokio::sync::mpsc;
 
 use crate::events;
 use crate::fan_out::unless;
@@ -12,25 +11,8 @@ use crate::hub::HubState;
 use crate::outbox::End;
 use crate::peer::Peer;
 
-/// How many messages may wait to be sent on.
-pub(super) const FORWARDS: usize = 4096;
-
 pub(super) struct NodeInbox {
     hub: Weak<HubState>,
-}
-
-/// A message for a connection that lives on another node than the one that made its id.
-#[derive(Debug)]
-pub(super) struct Forward(ConnectionId, Framed);
-
-/// Sends on in order what came for connections that live elsewhere.
-pub(super) async fn forward(attachment: Arc<dyn Attachment>, mut queue: mpsc::Receiver<Forward>) {
-    while let Some(Forward(id, message)) = queue.recv().await {
-        let direct = Delivery::Direct { message, to: vec![id.clone()] };
-        if let Err(error) = attachment.publish(&Topic::Connection(id), &direct).await {
-            events::not_forwarded(&error.to_string());
-        }
-    }
 }
 
 impl NodeInbox {
@@ -80,9 +62,9 @@ fn direct(hub: &HubState, topic: &Topic, id: ConnectionId, message: &Framed) {
     if let Some(peer) = hub.registry.connection(&id) {
         send(hub, &peer, message);
     } else if let (Topic::Node(_), Some(nodes)) = (topic, &hub.nodes)
-        && let Some(Err(_)) = nodes.forwards.get().map(|queue| queue.try_send(Forward(id, message.clone())))
+        && let Some(forwards) = nodes.forwards.get()
     {
-        events::not_forwarded("too many messages wait to be sent on");
+        forwards.put(id, message.clone());
     }
 }
 

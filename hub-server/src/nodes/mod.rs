@@ -1,5 +1,6 @@
 //! The other nodes of the hub: what is sent to them, what they are asked, and the topics on which they are heard.
 
+mod forwards;
 mod inbox;
 mod questions;
 
@@ -18,9 +19,10 @@ use hub_core::backplane::{
     publish_to_connection, publish_to_connections,
 };
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 
-use self::inbox::{Forward, NodeInbox};
+use self::forwards::Forwards;
+use self::inbox::NodeInbox;
 use crate::events;
 use crate::hub::HubState;
 
@@ -43,7 +45,7 @@ pub(crate) struct Nodes {
     /// The questions of other nodes that clients of this one have not answered. Dropping one forgets it.
     asked: DashMap<(NodeId, u64), oneshot::Sender<()>>,
     /// What is sent on to where a connection lives, in order.
-    forwards: OnceLock<mpsc::Sender<Forward>>,
+    forwards: OnceLock<Forwards>,
 }
 
 impl Nodes {
@@ -76,9 +78,7 @@ impl Nodes {
             return;
         }
         self.begun.call_once(|| {
-            let (forwards, queue) = mpsc::channel(inbox::FORWARDS);
-            tokio::spawn(inbox::forward(Arc::clone(&self.attachment), queue));
-            let _ = self.forwards.set(forwards);
+            let _ = self.forwards.set(Forwards::begin(Arc::clone(&self.attachment)));
             let on_secret = Arc::clone(&self.on_secret);
             let heard =
                 join(self.attachment.subscribe(&Topic::All), self.attachment.subscribe(&Topic::Node(self.id())));

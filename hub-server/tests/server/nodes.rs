@@ -192,6 +192,28 @@ async fn ends_connections_for_others() {
 }
 
 #[tokio::test]
+async fn what_is_for_a_client_elsewhere_is_sent_on_however_much_comes_at_once() {
+    let backplane = InProcess::new();
+    let (server, _hub) = Server::of(desk(backplane.clone())).await;
+    let (mut fake, another) = (Fake::attach(&backplane).await, Fake::attach(&backplane).await);
+    let node = NodeId::of(&id(&mut server.connect().await).await).unwrap();
+    // It was negotiated there, and lives at the fake.
+    let moved = ConnectionId::from(format!("{node}BBBBBBBBBBBBBB"));
+    fake.attachment.subscribe(&Topic::Connection(moved.clone())).await;
+    let messages = (0..20_000).map(|number| {
+        let message = Framed { json: Some(number.to_string().into()), messagepack: None };
+        Delivery::Direct { message, to: vec![moved.clone()] }
+    });
+    // Without a pause in which it could be sent on.
+    for message in messages.clone() {
+        another.attachment.publish(&Topic::Node(node), &message).now_or_never().unwrap().unwrap();
+    }
+    for message in messages {
+        assert_eq!(fake.received.next().await, message);
+    }
+}
+
+#[tokio::test]
 async fn a_group_change_that_is_not_acknowledged_fails() {
     let Test { hub, mut fake, .. } = one_and_a_fake().await;
     let theirs = fake.connection_id();
