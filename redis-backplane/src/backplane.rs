@@ -83,7 +83,7 @@ impl RedisBackplane {
     ///
     /// # Errors
     /// When an option is outside of its range, and when Redis is there and refuses what somebody has to change: wrong or
-    /// missing credentials, missing permissions, a database that does not exist, a certificate that is not trusted, a
+    /// missing credentials, no permission to publish and subscribe, a database that does not exist, a certificate that is not trusted, a
     /// version that is too old, a primary that the Sentinels do not know. Later, the same keeps the link down with that
     /// reason in [`LinkState`].
     pub async fn connect<O>(options: O) -> Result<Self, ConnectError>

@@ -22,15 +22,15 @@ pub(crate) fn still_down(servers: &RedisServers, why: &str, retry: Duration) {
 
 /// Once a window, whatever was lost in it.
 pub(crate) fn losses(counting: &Counting) {
-    let Losses { out, lost_in, unreadable } = counting.losses();
+    let Losses { out, lost_in, unreadable, why_unreadable } = counting.losses();
     if out > 0 {
         warn!(lost = out, "publications were not confirmed by Redis: other nodes may not have them");
     }
     if lost_in > 0 {
         warn!(lost = lost_in, "deliveries of other nodes did not arrive");
     }
-    if unreadable > 0 {
-        warn!(refused = unreadable, "messages on our channels could not be read");
+    if let Some(why) = why_unreadable.filter(|_| unreadable > 0) {
+        warn!(refused = unreadable, %why, "messages on our channels could not be read");
     }
 }
 

@@ -42,11 +42,12 @@
 //! | `{prefix}::probe:{number}` | nobody for long | nothing: whether we may publish and subscribe is tried here |
 //!
 //! The key `{prefix}:{hub}:secret` has the secret by which nodes verify each other's connection tokens. It is set by the
-//! node that is first, and set again by those that know it when Redis has lost it. **Who can read that key can forge
-//! connection tokens**, and who can publish on the channels can send anything to any client: let nobody else in.
+//! node that is first, and looked at as often as Redis is pinged: those that know it set it again when Redis has lost it.
+//! **Who can read that key can forge connection tokens**, and who can publish on the channels can send anything to any
+//! client: let nobody else in.
 //!
 //! Redis's pub/sub knows no databases: two systems on one Redis need different [prefixes](RedisOptions::prefix). All nodes
-//! of a hub need the same.
+//! of a hub need the same. What an access list has to allow is in the project's `docs/scale-out.md`.
 //!
 //! A message has a format of this crate's own, which begins with a version, the id of the sender, and a number; it is not
 //! that of ASP.NET Core's backplane. Nodes refuse messages of a version that they do not know, count and log them.

@@ -52,7 +52,7 @@ fn hand_over(lane: &Lane, name: &[u8], message: &Bytes) {
         return;
     };
     let refuse = |error| {
-        Counting::add(&lane.counting.unreadable, 1);
+        lane.counting.add_unreadable(error);
         events::unreadable(name, error);
     };
     let stamp = match wire::stamp(message) {

@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use tokio::sync::watch;
 
 use crate::lock;
+use crate::wire::WireError;
 
 /// The link to Redis. See [`RedisBackplane::link`](crate::RedisBackplane::link).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,7 +129,9 @@ pub(crate) struct Counting {
     pub(crate) lost_out: AtomicU64,
     pub(crate) received: AtomicU64,
     pub(crate) lost_in: AtomicU64,
-    pub(crate) unreadable: AtomicU64,
+    unreadable: AtomicU64,
+    /// What was wrong with the last of them.
+    why_unreadable: Mutex<Option<WireError>>,
     pub(crate) links: AtomicU64,
     logged: Logged,
 }
@@ -146,11 +149,18 @@ pub(crate) struct Losses {
     pub(crate) out: u64,
     pub(crate) lost_in: u64,
     pub(crate) unreadable: u64,
+    /// What was wrong with the last of those.
+    pub(crate) why_unreadable: Option<WireError>,
 }
 
 impl Counting {
     pub(crate) fn add(counter: &AtomicU64, number: u64) {
         counter.fetch_add(number, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_unreadable(&self, why: WireError) {
+        *lock(&self.why_unreadable) = Some(why);
+        Self::add(&self.unreadable, 1);
     }
 
     pub(crate) fn read(&self) -> Counters {
@@ -175,6 +185,7 @@ impl Counting {
             out: since(&self.lost_out, &self.logged.lost_out),
             lost_in: since(&self.lost_in, &self.logged.lost_in),
             unreadable: since(&self.unreadable, &self.logged.unreadable),
+            why_unreadable: *lock(&self.why_unreadable),
         }
     }
 }

@@ -61,9 +61,9 @@ fn options(mut words: impl Iterator<Item = String>) -> Result<Options, String> {
 }
 
 async fn run(Options { redis, address, lease }: Options) -> Result<(), String> {
+    let backplane = RedisOptions::from_url(&redis).map_err(|error| format!("--redis: {error}"))?;
     let (rooms, changes) = Node::new(&redis, "chat", lease).map_err(|error| format!("--redis: {error}"))?;
     // What is said while the link is down is sent when it is up again.
-    let backplane = RedisOptions::from_url(&redis).map_err(|error| format!("--redis: {error}"))?;
     let backplane = RedisOptions { while_down: WhileDown::Wait, ..backplane };
     let backplane = RedisBackplane::connect(backplane).await.map_err(|error| error.to_string())?;
     let rooms = Arc::new(rooms);

@@ -59,12 +59,12 @@ fn of_the_sentinel(error: DialError) -> DialError {
 
 impl Primary {
     /// A server that was made a replica serves pub/sub still, to whoever has not noticed.
-    async fn check_role(&self) -> Result<(), Lost> {
+    async fn check_role(&self) -> Result<(), DialError> {
         let address = self.0.address();
         match self.0.publisher().ask(&cmd("ROLE")).await? {
             Ok(Value::Array(answer)) if answer.first() == Some(&Value::BulkString(b"master".to_vec())) => Ok(()),
-            Ok(_) => Err(Lost(format!("{address} is not the primary any more"))),
-            Err(error) => Err(Lost(format!("{address} does not tell its role: {error}"))),
+            Ok(_) => Err(DialError::NotThere(format!("{address} is not the primary any more"))),
+            Err(error) => Err(refusal(address, &error)),
         }
     }
 }
@@ -84,7 +84,7 @@ impl Link for Primary {
     }
 
     async fn ping(&self) -> Result<(), Lost> {
-        self.check_role().await?;
+        self.check_role().await.map_err(|error| Lost(error.why().to_owned()))?;
         self.0.ping().await
     }
 

@@ -49,7 +49,12 @@ async fn a_sentinel_has_a_password_of_its_own() {
         user: None,
         password: Some("sentinels".to_owned()),
     };
-    connected(RedisOptions { servers, ..options(&set.url()) }).await;
+    let with_password = RedisOptions { servers, ..options(&set.url()) };
+    connected(with_password.clone()).await;
+    // Whether it is the primary, the server has to say itself.
+    set.primary.command(&["ACL", "SETUSER", "default", "-role"]);
+    let why = refused(with_password).await;
+    assert!(why.contains("'role'") && why.contains("+role"), "{why}");
 }
 
 #[tokio::test]
@@ -80,6 +85,12 @@ async fn an_access_list_may_allow_one_prefix() {
     receiver.attachment.propose_secret([5; 32]);
     assert_eq!(receiver.secret().await, [5; 32]);
     assert_eq!(redis.command(&["-n", "3", "EXISTS", "chat:Chat:secret"]), "1");
+    for command in ["publish", "subscribe", "unsubscribe", "select"] {
+        redis.command(&["ACL", "SETUSER", "hub", &format!("-{command}")]);
+        let why = refused(RedisOptions { prefix: "chat".to_owned(), ..options(&url) }).await;
+        assert!(why.contains(&format!("'{command}'")) && why.contains(&format!("+{command}")), "{why}");
+        redis.command(&["ACL", "SETUSER", "hub", &format!("+{command}")]);
+    }
 }
 
 #[cfg(feature = "tls")]
