@@ -1,6 +1,6 @@
 //! The task that keeps the link: dials, tells it all subscriptions, runs it until it is lost, and begins again.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -39,6 +39,7 @@ pub(crate) async fn run(
     closed: watch::Receiver<bool>,
 ) {
     let mut failed = 0;
+    let mut told = Told::default();
     loop {
         let started = Instant::now();
         let Err(error) = session(&lane, &*dialler, &mut first, &closed).await else { break };
@@ -52,9 +53,12 @@ pub(crate) async fn run(
         if lane.board.is_up(lane.number) && started.elapsed() >= lasted {
             failed = 0;
         }
+        if lane.board.is_up(lane.number) {
+            told = Told::default();
+        }
         let delay = delay(&lane, failed);
         failed = failed.saturating_add(1);
-        down(&lane, &error, delay);
+        down(&lane, &error, delay, &mut told);
         if let Some(first) = first.take() {
             let _ = first.send(Ok(()));
         }
@@ -86,12 +90,25 @@ fn delay(lane: &Lane, failed: u32) -> Duration {
     longest.mul_f64(0.5 + random / 2.0)
 }
 
-fn down(lane: &Lane, error: &DialError, retry: Duration) {
+/// Why the link is down, as far as that was logged: each reason once in an outage, for some come in turns.
+#[derive(Default)]
+struct Told(HashSet<String>);
+
+impl Told {
+    /// How many different reasons are logged.
+    const MOST: usize = 16;
+
+    fn is_news(&mut self, why: &str) -> bool {
+        self.0.len() < Self::MOST && self.0.insert(why.to_owned())
+    }
+}
+
+fn down(lane: &Lane, error: &DialError, retry: Duration, told: &mut Told) {
     let why = error.why();
-    let news = lane.board.down(lane.number, why);
+    lane.board.down(lane.number, why);
     lane.outbox.down(why);
     lane.subscriptions.down();
-    if news {
+    if told.is_news(why) {
         events::down(&lane.options.servers, why, retry);
     } else {
         events::still_down(&lane.options.servers, why, retry);
@@ -302,7 +319,7 @@ mod tests {
     use tokio::sync::{oneshot, watch};
     use tokio::time::{Instant, timeout};
 
-    use super::{BATCH, WRITES, run};
+    use super::{BATCH, Told, WRITES, run};
     use crate::RedisOptions;
     use crate::lane::Lane;
     use crate::link::fake::Fake;
@@ -386,6 +403,16 @@ mod tests {
         assert_eq!(bench.written().len(), 11, "nothing is repeated");
         let counters = bench.lane.counting.read();
         assert_eq!((counters.published, counters.lost_out, counters.links), (1, 10, 2));
+    }
+
+    #[test]
+    fn reasons_that_come_in_turns_are_logged_once_each() {
+        let mut told = Told::default();
+        let turns: Vec<bool> = ["reset", "broken pipe"].iter().cycle().take(6).map(|why| told.is_news(why)).collect();
+        assert_eq!(turns, [true, true, false, false, false, false]);
+        // One that is different each time.
+        let news = (0..100).filter(|number| told.is_news(&number.to_string())).count();
+        assert_eq!(news, Told::MOST - 2);
     }
 
     #[tokio::test(start_paused = true)]

@@ -65,17 +65,16 @@ impl Board {
         self.tell(&lanes);
     }
 
-    /// A lane is down, for this reason. Whether that is news.
-    pub(crate) fn down(&self, lane: usize, why: &str) -> bool {
+    /// A lane is down, for this reason.
+    pub(crate) fn down(&self, lane: usize, why: &str) {
         let mut lanes = lock(&self.lanes);
         let since = match lanes.get(&lane) {
-            Some(LinkState::Down { why: known, .. }) if known == why => return false,
+            Some(LinkState::Down { why: known, .. }) if known == why => return,
             Some(LinkState::Down { since, .. }) => *since,
             _ => SystemTime::now(),
         };
         lanes.insert(lane, LinkState::Down { since, why: why.to_owned() });
         self.tell(&lanes);
-        true
     }
 
     /// A lane is no more.

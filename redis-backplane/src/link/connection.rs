@@ -259,6 +259,16 @@ pub(crate) fn refusal(address: &str, error: &RedisError) -> DialError {
         }
         _ if error.kind() == ErrorKind::AuthenticationFailed => "check `user` and `password`",
         _ if error.kind() == ErrorKind::RESP3NotSupported => "it has to be Redis 6 or newer",
+        _ if error.to_string().contains("CertificateRequired") => {
+            "it wants a certificate of ours: `RedisTls::identity`"
+        }
+        _ if error.is_io_error() && !error.is_timeout() => {
+            // Who is turned away reads nothing of why, for the connection is reset.
+            return DialError::NotThere(format!(
+                "{address} ended the connection as soon as it was made ({error}). Does it want TLS (`rediss`), or keep us \
+                 out (`protected-mode`, `maxclients`)?"
+            ));
+        }
         _ => return DialError::NotThere(format!("{address} could not be used: {}", said(error))),
     };
     DialError::Refused(format!("Redis at {address} refused: {}. To do: {advice}", said(error)))

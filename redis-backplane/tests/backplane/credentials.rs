@@ -112,3 +112,23 @@ async fn tls_with_an_authority_of_our_own() {
     let wrong = RedisBackplane::connect(RedisOptions { tls: Some(tls), ..options(&redis.url()) }).await;
     assert!(matches!(wrong, Err(ConnectError::Option(_))), "{wrong:?}");
 }
+
+#[cfg(feature = "tls")]
+#[tokio::test]
+async fn a_redis_that_ends_the_connection_at_once_is_explained() {
+    let authority = Authority::new();
+    let Some(tls_only) = RedisServer::start_tls(&authority) else { return };
+    let plain = RedisBackplane::connect(options(&tls_only.url().replace("rediss", "redis"))).await.unwrap();
+    let why = down(&plain).await;
+    assert!(why.contains("Does it want TLS (`rediss`)"), "{why}");
+    // Who asks for certificates.
+    assert_eq!(tls_only.command(&["CONFIG", "SET", "tls-auth-clients", "yes"]), "OK");
+    let tls = RedisTls { authorities: vec![authority.der()], system_authorities: false, identity: None };
+    let why = refused(RedisOptions { tls: Some(tls), ..options(&tls_only.url()) }).await;
+    assert!(why.contains("CertificateRequired") && why.contains("`RedisTls::identity`"), "{why}");
+
+    let Some(full) = RedisServer::start_with(&["--maxclients", "1"]) else { return };
+    let backplane = RedisBackplane::connect(options(&full.url())).await.unwrap();
+    let why = down(&backplane).await;
+    assert!(why.contains("max number of clients") || why.contains("`maxclients`"), "{why}");
+}
