@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use futures_util::future::FutureExt;
@@ -17,6 +18,8 @@ pub(crate) struct Server {
     publisher: Connection,
     subscriber: Connection,
     verbs: &'static Verbs,
+    /// Whether it has accepted a write.
+    writable: AtomicBool,
 }
 
 /// The commands for pub/sub.
@@ -41,7 +44,7 @@ impl Server {
         let publisher = connector.connect(host, port, None);
         let subscriber = connector.connect(host, port, Some(receive));
         let (publisher, subscriber) = tokio::try_join!(publisher, subscriber)?;
-        Ok(Self { publisher, subscriber, verbs })
+        Ok(Self { publisher, subscriber, verbs, writable: AtomicBool::new(false) })
     }
 
     /// Tries whether we may publish and subscribe, on a channel of our own.
@@ -121,7 +124,17 @@ impl Link for Server {
         commands.cmd("SET").arg(key).arg(value).arg("NX");
         commands.cmd("GET").arg(key);
         let mut answers = self.publisher.ask_all(commands).await?.into_iter();
-        Ok(match (answers.next(), answers.next()) {
+        let (set, got) = (answers.next(), answers.next());
+        match &set {
+            // It was made a replica while we were connected: what it is given does not reach those at the new primary.
+            // One that was a replica before is what the options name.
+            Some(Value::ServerError(error)) if error.code() == "READONLY" && self.writable.load(Ordering::Relaxed) => {
+                return Err(Lost(format!("{} is not the primary any more", self.address())));
+            }
+            Some(Value::ServerError(_)) | None => {}
+            Some(_) => self.writable.store(true, Ordering::Relaxed),
+        }
+        Ok(match (set, got) {
             // Somebody else's may be there when ours is refused.
             (_, Some(Value::BulkString(kept))) => Ok(kept),
             (_, Some(Value::ServerError(error))) if error.code() == "MOVED" => {

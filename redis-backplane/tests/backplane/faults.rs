@@ -254,6 +254,26 @@ async fn a_redis_that_refuses_pings_is_there() {
 }
 
 #[tokio::test]
+async fn a_redis_that_is_made_a_replica_is_dialled_again() {
+    // Its name may lead to the new primary by now. Nothing tells its clients.
+    let Some(redis) = RedisServer::start() else { return };
+    let backplane = connected(options(&redis.url())).await;
+    let mut node = Node::listening(&backplane, "Chat", &[Topic::All]).await;
+    node.attachment.propose_secret([1; 32]);
+    assert_eq!(node.secret().await, [1; 32]);
+    redis.command(&["REPLICAOF", "127.0.0.1", "1"]);
+    let why = down(&backplane).await;
+    assert!(why.contains("is not the primary any more"), "{why}");
+    // It is the same, and as good as there is.
+    up(&backplane).await;
+    let sender = Node::new(&backplane, "Chat");
+    works(&sender, &mut node, &[Topic::All]).await;
+    redis.command(&["REPLICAOF", "NO", "ONE"]);
+    until("the secret is kept", || redis.command(&["EXISTS", "hubs:Chat:secret"]) == "1").await;
+    assert_eq!(backplane.counters().links, 2);
+}
+
+#[tokio::test]
 async fn a_redis_out_of_memory_still_delivers() {
     let Some(redis) = RedisServer::start_with(&["--maxmemory", "1"]) else { return };
     assert!(redis.command(&["SET", "x", "y"]).contains("OOM"));
