@@ -11,6 +11,9 @@ use scale_out::{Node, keep};
 const USAGE: &str =
     "usage: scale-out [--redis redis://127.0.0.1:6379] [--urls http://127.0.0.1:5000] [--lease SECONDS]";
 
+/// How long what was said last may take to leave.
+const GOODBYES: Duration = Duration::from_secs(1);
+
 struct Options {
     redis: String,
     address: String,
@@ -68,10 +71,12 @@ async fn run(Options { redis, address, lease }: Options) -> Result<(), String> {
     let backplane = RedisBackplane::connect(backplane).await.map_err(|error| error.to_string())?;
     let rooms = Arc::new(rooms);
 
-    let link = backplane.link();
+    let (link, redis) = (backplane.link(), backplane.clone());
     let (app, hub) = chat::app_of(chat::route(rooms.clone()).backplane(backplane));
     let keeper = tokio::spawn(keep(rooms, lease, hub.clone(), changes, link));
     let served = program::serve(&address, app, hub).await;
     keeper.abort();
+    // Goodbyes to people at other nodes. They wait for the link, and nobody waits for that here.
+    let _ = tokio::time::timeout(GOODBYES, redis.flush()).await;
     served
 }
