@@ -52,7 +52,7 @@ pub(crate) trait Link: Send + Sync {
     /// Unsubscribes from channels.
     async fn unsubscribe(&self, channels: &[Arc<str>]) -> Result<(), Lost>;
 
-    /// Asks whether Redis is there, on each of the link's connections. Any answer says that it is.
+    /// Asks whether Redis is there, on each of the link's connections. It is, if it answers, and is not busy with a script.
     async fn ping(&self) -> Result<(), Lost>;
 
     /// Keeps a value under a key, unless there is one, and gives the one that is there. The inner error is a refusal.

@@ -112,9 +112,15 @@ impl Link for Server {
     async fn ping(&self) -> Result<(), Lost> {
         let ping = cmd("PING");
         for answer in [self.publisher.ask(&ping), self.subscriber.ask(&ping)] {
-            // Who refuses is there: a Redis that cannot save (MISCONF), that loads, or that has lost its primary refuses
-            // pings, and serves pub/sub.
-            let _ = answer.await?;
+            match answer.await? {
+                // A script runs too long: nothing else is served.
+                Err(error) if error.code() == Some("BUSY") => {
+                    return Err(Lost(format!("{} is busy: {error}", self.address())));
+                }
+                // Who refuses is there otherwise: a Redis that cannot save (MISCONF), that loads, or that has lost its
+                // primary refuses pings, and serves pub/sub.
+                Ok(_) | Err(_) => {}
+            }
         }
         Ok(())
     }
@@ -157,7 +163,9 @@ impl Link for Server {
 fn receivers(address: &str, answer: Value) -> Result<Result<usize, String>, Lost> {
     match answer {
         Value::Int(count) => Ok(Ok(count.try_into().unwrap_or_default())),
-        Value::ServerError(error) if matches!(error.code(), "MOVED" | "CLUSTERDOWN" | "MASTERDOWN" | "LOADING") => {
+        Value::ServerError(error)
+            if matches!(error.code(), "MOVED" | "CLUSTERDOWN" | "MASTERDOWN" | "LOADING" | "BUSY") =>
+        {
             Err(not_the_one(address, &error))
         }
         Value::ServerError(error) => Ok(Err(error.to_string())),

@@ -254,6 +254,25 @@ async fn a_redis_that_refuses_pings_is_there() {
 }
 
 #[tokio::test]
+async fn a_redis_that_is_busy_with_a_script_is_down_until_the_script_ends() {
+    let Some(redis) = RedisServer::start_with(&["--busy-reply-threshold", "50"]) else { return };
+    let redis = std::sync::Arc::new(redis);
+    let patient = RedisOptions { response_timeout: Duration::from_secs(10), ..options(&redis.url()) };
+    let backplane = connected(patient).await;
+    let mut receiver = Node::listening(&backplane, "Chat", &[Topic::All]).await;
+    let sender = Node::new(&backplane, "Chat");
+    let busy = std::sync::Arc::clone(&redis);
+    let script = tokio::task::spawn_blocking(move || busy.command(&["EVAL", "while true do end", "0"]));
+    let why = down(&backplane).await;
+    assert!(why.contains("busy"), "{why}");
+    until("the script is killed", || redis.command(&["SCRIPT", "KILL"]) == "OK").await;
+    guard("the script ends", script).await.unwrap();
+    up(&backplane).await;
+    works(&sender, &mut receiver, &[Topic::All]).await;
+    assert_eq!(backplane.counters().lost_out, 0);
+}
+
+#[tokio::test]
 async fn a_redis_that_is_made_a_replica_is_dialled_again() {
     // Its name may lead to the new primary by now. Nothing tells its clients.
     let Some(redis) = RedisServer::start() else { return };
