@@ -59,7 +59,8 @@
 //!
 //! With a [backplane](HubRoute::backplane), what is sent goes on from `fan_out.rs` through `nodes/mod.rs` to the other
 //! nodes, comes in there by `nodes/inbox.rs`, and takes the same way from their `registry.rs` on. Questions to clients
-//! of other nodes are in `nodes/questions.rs`.
+//! of other nodes are in `nodes/questions.rs`; what came here for clients that are elsewhere leaves by
+//! `nodes/forwards.rs`.
 //!
 //! Before a connection: `route.rs` takes the HTTP requests, `identify.rs` says whose they are, `negotiate.rs` and
 //! `tokens.rs` hand out ids. At its end: `shutdown.rs`. Every limit is in `options.rs`, every log line in `events.rs`.
