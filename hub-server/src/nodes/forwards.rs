@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout};
 use crate::events;
 
 /// How many bytes of messages may wait to be sent on. An inbox must not wait, so more than that is lost.
-const WAITING: usize = 16 * 1024 * 1024;
+const WAITING: usize = 64 * 1024 * 1024;
 /// What a message costs beside its bytes.
 const OVERHEAD: usize = 128;
 /// How many are taken out at once. One by one, this task would be told to give way long before the one that receives.
@@ -101,5 +101,49 @@ async fn send_on(attachment: Arc<dyn Attachment>, mut forwards: UnboundedReceive
         if ended {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::Ordering;
+
+    use hub_core::backplane::{Backplane, Delivery, Framed, InProcess, Inbox, Topic};
+    use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+
+    use super::{Forwards, WAITING};
+
+    struct Sizes(UnboundedSender<usize>);
+
+    impl Inbox for Sizes {
+        fn deliver(&self, _: &Topic, delivery: Delivery) {
+            let Delivery::Direct { message: Framed { json: Some(json), .. }, .. } = delivery else { return };
+            let _ = self.0.send(json.len());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_finds_no_room_is_lost_and_counted_and_a_single_large_one_passes() {
+        let backplane = InProcess::new();
+        let (sizes, mut received) = unbounded_channel();
+        let elsewhere = backplane.attach("Chat", Arc::new(Sizes(sizes)));
+        elsewhere.subscribe(&Topic::Connection("moved".into())).await;
+        let (nothing, _) = unbounded_channel();
+        let forwards = Forwards::begin(backplane.attach("Chat", Arc::new(Sizes(nothing))));
+        let put = |size| {
+            let message = Framed { json: Some(vec![b' '; size].into()), messagepack: None };
+            forwards.put("moved".into(), message);
+        };
+        put(WAITING + 1);
+        put(1);
+        assert_eq!(forwards.state.refused.load(Ordering::Relaxed), 1);
+        assert_eq!(received.recv().await, Some(WAITING + 1));
+        // It is sent on, so there is room, as soon as the task has said so.
+        tokio::task::yield_now().await;
+        put(2);
+        put(3);
+        assert_eq!((received.recv().await, received.recv().await), (Some(2), Some(3)));
+        assert_eq!(forwards.state.refused.load(Ordering::Relaxed), 0, "it was logged, or is about to be");
     }
 }
