@@ -1,6 +1,6 @@
 //! The task that keeps the link: dials, tells it all subscriptions, runs it until it is lost, and begins again.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -16,6 +16,7 @@ use crate::error::ConnectError;
 use crate::events;
 use crate::lane::Lane;
 use crate::link::{Dial, DialError, Flight, Link, Lost};
+use crate::outage::Outage;
 use crate::outbox::Publication;
 use crate::receiver::Receiver;
 use crate::state::Counting;
@@ -38,27 +39,21 @@ pub(crate) async fn run(
     mut first: Option<oneshot::Sender<Result<(), ConnectError>>>,
     closed: watch::Receiver<bool>,
 ) {
-    let mut failed = 0;
-    let mut told = Told::default();
+    let mut outage = Outage::default();
     loop {
         let started = Instant::now();
         let Err(error) = session(&lane, &*dialler, &mut first, &closed).await else { break };
-        if let (DialError::Refused(why), Some(first)) = (&error, first.take()) {
+        if let DialError::Refused(why) = &error
+            && let Some(first) = first.take()
+        {
             let _ = first.send(Err(ConnectError::Refused(why.clone())));
             return;
         }
-        // A link that is lost as soon as it is up is one more failed attempt. One that lasted until a ping is none, and is
-        // made again at once: slots of a Cluster move one by one.
-        let lasted = lane.options.ping_interval.min(lane.options.longest_retry);
-        if lane.board.is_up(lane.number) && started.elapsed() >= lasted {
-            failed = 0;
-        }
         if lane.board.is_up(lane.number) {
-            told = Told::default();
+            outage.begin(started.elapsed(), &lane.options);
         }
-        let delay = delay(&lane, failed);
-        failed = failed.saturating_add(1);
-        down(&lane, &error, delay, &mut told);
+        let delay = outage.delay(&lane.options);
+        down(&lane, &error, delay, &mut outage);
         if let Some(first) = first.take() {
             let _ = first.send(Ok(()));
         }
@@ -81,34 +76,12 @@ async fn wait_closed(closed: &watch::Receiver<bool>) {
     let _ = closed.clone().wait_for(|closed| *closed).await;
 }
 
-fn delay(lane: &Lane, failed: u32) -> Duration {
-    let options = &lane.options;
-    let doubled = 2_u32.checked_pow(failed).and_then(|times| options.first_retry.checked_mul(times));
-    let longest = doubled.map_or(options.longest_retry, |delay| delay.min(options.longest_retry));
-    // Without randomness all nodes come at once, which is no fault.
-    let random = getrandom::u32().map_or(1.0, |random| f64::from(random) / f64::from(u32::MAX));
-    longest.mul_f64(0.5 + random / 2.0)
-}
-
-/// Why the link is down, as far as that was logged: each reason once in an outage, for some come in turns.
-#[derive(Default)]
-struct Told(HashSet<String>);
-
-impl Told {
-    /// How many different reasons are logged.
-    const MOST: usize = 16;
-
-    fn is_news(&mut self, why: &str) -> bool {
-        self.0.len() < Self::MOST && self.0.insert(why.to_owned())
-    }
-}
-
-fn down(lane: &Lane, error: &DialError, retry: Duration, told: &mut Told) {
+fn down(lane: &Lane, error: &DialError, retry: Duration, outage: &mut Outage) {
     let why = error.why();
     lane.board.down(lane.number, why);
     lane.outbox.down(why);
     lane.subscriptions.down();
-    if told.is_news(why) {
+    if outage.is_news(why) {
         events::down(&lane.options.servers, why, retry);
     } else {
         events::still_down(&lane.options.servers, why, retry);
@@ -319,7 +292,7 @@ mod tests {
     use tokio::sync::{oneshot, watch};
     use tokio::time::{Instant, timeout};
 
-    use super::{BATCH, Told, WRITES, run};
+    use super::{BATCH, WRITES, run};
     use crate::RedisOptions;
     use crate::lane::Lane;
     use crate::link::fake::Fake;
@@ -403,16 +376,6 @@ mod tests {
         assert_eq!(bench.written().len(), 11, "nothing is repeated");
         let counters = bench.lane.counting.read();
         assert_eq!((counters.published, counters.lost_out, counters.links), (1, 10, 2));
-    }
-
-    #[test]
-    fn reasons_that_come_in_turns_are_logged_once_each() {
-        let mut told = Told::default();
-        let turns: Vec<bool> = ["reset", "broken pipe"].iter().cycle().take(6).map(|why| told.is_news(why)).collect();
-        assert_eq!(turns, [true, true, false, false, false, false]);
-        // One that is different each time.
-        let news = (0..100).filter(|number| told.is_news(&number.to_string())).count();
-        assert_eq!(news, Told::MOST - 2);
     }
 
     #[tokio::test(start_paused = true)]

@@ -90,7 +90,7 @@
 //! 3. `channels.rs`: all names; `wire.rs`: a delivery to bytes and back; `numbers.rs`: by which losses are noticed;
 //! 4. `outbox.rs`: publications on their way to the link; `subscriptions.rs`: what Redis is to be told; `lane.rs`: both,
 //!    with the link they belong to;
-//! 5. `driver.rs`: the task that dials a link, runs it, and dials the next;
+//! 5. `driver.rs`: the task that dials a link, runs it, and dials the next; `outage.rs`: when;
 //! 6. `receiver.rs`: from the link to the nodes;
 //! 7. `link/mod.rs`: what is asked of a link; `link/server.rs`, `link/sentinel.rs` and `link/cluster.rs`: who answers, over
 //!    `link/connection.rs`;
@@ -106,6 +106,7 @@ mod link;
 mod node;
 mod numbers;
 mod options;
+mod outage;
 mod outbox;
 mod receiver;
 mod state;
