@@ -1,8 +1,10 @@
 //! Who is let in, and what those read who are not.
 
 use hub_core::backplane::Topic;
-use redis_backplane::{ConnectError, RedisBackplane, RedisOptions, RedisServers, RedisTls};
-use redis_for_tests::{Authority, RedisSentinel, RedisServer};
+use redis_backplane::{ConnectError, RedisBackplane, RedisOptions, RedisServers};
+use redis_for_tests::{RedisSentinel, RedisServer};
+#[cfg(feature = "tls")]
+use {redis_backplane::RedisTls, redis_for_tests::Authority};
 
 use crate::common::{Node, connected, down, guard, options, up};
 
