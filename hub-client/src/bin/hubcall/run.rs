@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt};
-use hub_client::{Builder, Connection};
+use hub_client::{Builder, Connection, Ended};
 use hub_core::{Args, ArgumentList, Codec};
 use serde_json::value::RawValue;
 use tokio::sync::mpsc::{Sender, channel};
@@ -57,7 +57,11 @@ impl Run {
         let connection = self.connect(builder).await?;
         let outcome = self.interrupt.or(work(&connection)).await;
         connection.stop().await;
-        outcome
+        match (outcome, connection.closed().await) {
+            // A call that came too late to be sent does not know why the connection has ended.
+            (Err(Failure::Connection(_)), ended) if ended != Ended::Stopped => Err(ended.into()),
+            (outcome, _) => outcome,
+        }
     }
 
     async fn connect(&self, builder: Builder) -> Result<Connection, Failure> {
