@@ -96,7 +96,8 @@ impl Builder {
         self
     }
 
-    /// Asks for a token at every negotiation, and once more when a token is not accepted any longer (P-AUTH-05).
+    /// Asks for a token at every negotiation, and once more when a token is not accepted any longer (P-AUTH-05). An empty
+    /// one is as good as none. A provider that fails, or panics, fails the attempt.
     pub fn access_token_provider<F, T, E>(mut self, provide: impl Fn() -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<T, E>> + Send + 'static,
@@ -149,7 +150,7 @@ impl Builder {
     }
 
     /// When a lost connection is tried again: never, unless said otherwise (P-CLI-02). It does not apply to the first
-    /// attempt (P-CLI-03).
+    /// attempt (P-CLI-03). No delay is longer than a day, and one that doubles is 1 ms at least.
     pub fn reconnect(mut self, policy: Reconnect) -> Self {
         self.reconnect = policy;
         self
@@ -248,6 +249,8 @@ impl Builder {
         arrivals: impl FnOnce(&Arc<NoticeInbox>) -> Option<Arc<Arrivals>>,
     ) -> Result<Prepared, InvalidOption> {
         self.options.check()?;
+        self.reconnect.check()?;
+        self.tokens.check()?;
         let url = Url::parse(&self.url)?;
         let headers = headers(&self.headers)?;
         let proxies = match self.proxy {

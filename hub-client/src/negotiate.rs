@@ -107,6 +107,9 @@ fn read(response: &Response<Bytes>) -> Result<NegotiateResponse, ConnectError> {
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
                 " It has too much to do; try again later."
             }
+            _ if status.is_redirection() && response.headers().contains_key(header::LOCATION) => {
+                " It redirects in a way that is not followed; connect to the address of the hub itself."
+            }
             _ if status.is_redirection() => " It redirects, but does not say where to.",
             _ => "",
         };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use client_tests::{Fake, Socket, deadline};
 use futures_util::{StreamExt, future::join};
-use hub_client::{Builder, Connection, Ended, Event, Reconnect, State, WhileReconnecting};
+use hub_client::{Builder, ConnectError, Connection, Ended, Event, Reconnect, State, WhileReconnecting};
 use hub_core::CallError;
 
 fn at_once(attempts: usize) -> Reconnect {
@@ -148,4 +148,24 @@ async fn stopping_ends_the_attempts() {
     let (called, ()) = join(connection.invoke::<u32>("Any", ()), connection.stop()).await;
     assert!(matches!(called, Err(CallError::Refused(_))), "{called:?}");
     assert_eq!(connection.closed().await, Ended::Stopped);
+}
+
+#[tokio::test]
+async fn a_provider_of_tokens_that_panics_fails_the_attempt() {
+    let fake = Fake::new().await;
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    let provide = move || {
+        let first = asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0;
+        async move {
+            assert!(first, "it panics when it is asked again");
+            Ok::<_, std::io::Error>("token")
+        }
+    };
+    let builder = Connection::builder(fake.at("/hub")).skip_negotiation().reconnect(at_once(2));
+    let (connected, socket) = join(builder.access_token_provider(provide).connect(), fake.open()).await;
+    let connection = connected.unwrap();
+    socket.cut();
+    let ended = deadline("the end", connection.closed()).await;
+    let Ended::GaveUp { attempts: 2, last, .. } = ended else { panic!("{ended:?}") };
+    assert_eq!(*last, ConnectError::Token("its provider panicked".to_owned()));
 }

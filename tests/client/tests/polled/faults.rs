@@ -139,3 +139,20 @@ fn a_full_send_queue_refuses() {
     let waiting = client.hub.connection().send("Take", (&text,));
     assert!(std::pin::pin!(waiting).now_or_never().is_none_or(|sent| sent.is_ok()));
 }
+
+#[test]
+fn a_bell_that_panics_does_not_end_the_connection() {
+    let runtime = Runtime::new().unwrap();
+    let (mut client, _fake, mut socket) = open(&runtime, Connection::builder);
+    let (rings, bell) = std::sync::mpsc::channel();
+    client.bell = bell;
+    client.hub.wake_with(move || {
+        let _ = rings.send(());
+        panic!("whatever comes");
+    });
+    for count in 2..5 {
+        runtime.block_on(socket.send(&said("hello")));
+        assert_eq!(client.lines(count).last().unwrap(), "hello");
+    }
+    assert!(client.hub.is_connected());
+}
