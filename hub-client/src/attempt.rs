@@ -75,7 +75,7 @@ impl Connector {
         if let Some(cookie) = self.cookies.header(&at.url) {
             headers.append(header::COOKIE, cookie);
         }
-        WebSocket::connect(&self.dialer, &at.url, headers).await
+        WebSocket::connect(&self.dialer, &at.url, headers, self.session_options.receive_limit).await
     }
 
     async fn handshake(&self, mut transport: WebSocket, id: Option<ConnectionId>) -> Result<Link, ConnectError> {
