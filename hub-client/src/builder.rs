@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use hub_core::{Callbacks, Codec, InvalidOption};
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::attempt::Connector;
@@ -224,6 +225,7 @@ impl Builder {
         let Prepared { connection, mut lifecycle, handlers, notices } = self.prepare(|_| None)?;
         let link = lifecycle.connector.attempt().await?;
         lifecycle.shared.connected(link.id.clone());
+        connection.runs_on(Handle::current());
         tokio::spawn(async move { handlers.serve(&notices).await });
         tokio::spawn(lifecycle.run(link));
         Ok(connection)

@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use hub_core::{
     Answers, Args, Arguments, CallError, Codec, ConnectionId, InvocationId, Items, Payload, Remote, Streams,
 };
 use serde::de::DeserializeOwned;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Semaphore, TryAcquireError, oneshot, watch};
 use tokio::time::timeout;
@@ -56,6 +57,8 @@ struct Inner {
     handlers: Arc<Handlers>,
     codec: Codec,
     options: Arc<Options>,
+    /// Where the connection is driven. Its clock serves deadlines too, for callers may have none.
+    runtime: OnceLock<Handle>,
     /// Of calls and uploads; it goes on when the connection is made again (P-INV-16).
     last_id: AtomicU64,
 }
@@ -74,8 +77,14 @@ impl Connection {
         codec: Codec,
         options: Arc<Options>,
     ) -> Self {
-        let inner = Inner { commands, room, shared, handlers, codec, options, last_id: AtomicU64::new(0) };
+        let (runtime, last_id) = (OnceLock::new(), AtomicU64::new(0));
+        let inner = Inner { commands, room, shared, handlers, codec, options, runtime, last_id };
         Self { inner: Arc::new(inner), deadline: None }
+    }
+
+    /// Says where it is driven, once.
+    pub(crate) fn runs_on(&self, runtime: Handle) {
+        let _ = self.inner.runtime.set(runtime);
     }
 
     /// Calls `target` and waits for its result. Dropping the future forgets the call; the hub may still run it.
@@ -106,7 +115,6 @@ impl Connection {
     /// # Ok(())
     /// # }
     /// ```
-    #[must_use = "this handle goes on without a deadline"]
     pub fn with_deadline(&self, deadline: Duration) -> Self {
         Self { inner: Arc::clone(&self.inner), deadline: Some(deadline) }
     }
@@ -261,7 +269,13 @@ impl Connection {
     async fn in_time<T>(&self, done: impl Future<Output = Result<T, CallError>>) -> Result<T, CallError> {
         match self.deadline {
             None => done.await,
-            Some(deadline) => timeout(deadline, done).await.unwrap_or(Err(CallError::TimedOut)),
+            Some(deadline) => {
+                let done = {
+                    let _inside = self.inner.runtime.get().map(Handle::enter);
+                    timeout(deadline, done)
+                };
+                done.await.unwrap_or(Err(CallError::TimedOut))
+            }
         }
     }
 
