@@ -119,7 +119,8 @@ impl Connection {
         Self { inner: Arc::clone(&self.inner), deadline: Some(deadline) }
     }
 
-    /// Calls `target` without waiting for an answer. Success means that the call was handed over, in order.
+    /// Calls `target` without waiting for an answer. Success means that the call was handed over to a connection, in order;
+    /// with [`WhileReconnecting::Wait`] that is waited for.
     ///
     /// # Errors
     /// When there is no connection, or an argument cannot be encoded.
@@ -262,7 +263,23 @@ impl Connection {
         };
         // It is closed with the connection.
         call.room = Some(room.ok_or_else(|| not_connected(&call.invocation.target))?);
-        self.push(call)
+        let sent = self.has_to_wait(&call).then(|| {
+            let (tell, sent) = oneshot::channel();
+            call.waiting = Waiting::ToBeSent(tell);
+            sent
+        });
+        self.push(call)?;
+        match sent {
+            Some(sent) => sent.await.unwrap_or_else(|_| Err(CallError::Closed(Ended::Stopped.to_string()))),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a call without an answer is handed over only when there is a connection again: nobody else would learn that
+    /// there is none any more. Where the application drains, nothing waits.
+    fn has_to_wait(&self, call: &Outgoing) -> bool {
+        let shared = &self.inner.shared;
+        matches!(call.waiting, Waiting::Nobody) && shared.arrivals().is_none() && shared.state() != State::Connected
     }
 
     /// Does what a call waits for, within the deadline of this handle.

@@ -136,6 +136,37 @@ async fn calls_meanwhile_are_refused_or_wait() {
 }
 
 #[tokio::test]
+async fn sends_meanwhile_succeed_with_the_connection_and_fail_without_it() {
+    for comes_back in [true, false] {
+        let fake = Fake::new().await;
+        let builder = Connection::builder(fake.at("/hub")).reconnect(at_once(1));
+        let (connection, socket) = open(&fake, builder.while_reconnecting(WhileReconnecting::Wait)).await;
+        let mut state = connection.state();
+        socket.cut();
+        state.wait_for(|state| *state == State::Reconnecting).await.unwrap();
+        let sends = join(connection.send("First", ()), connection.send("Second", ()));
+        let server = async {
+            if !comes_back {
+                fake.answer("500 Internal Server Error", "", "").await;
+                return;
+            }
+            let mut socket = negotiate_and_open(&fake, "second").await;
+            let mut received = String::new();
+            while !received.contains("Second") {
+                received += &socket.receive().await;
+            }
+            assert!(received.find("First") < received.find("Second"), "{received}");
+        };
+        let (sent, ()) = deadline("the sends", join(sends, server)).await;
+        let refused = |name| {
+            Err(CallError::Refused(format!("The '{name}' method cannot be called if the connection is not active")))
+        };
+        let expected = if comes_back { (Ok(()), Ok(())) } else { (refused("First"), refused("Second")) };
+        assert_eq!(sent, expected);
+    }
+}
+
+#[tokio::test]
 async fn stopping_ends_the_attempts() {
     // P-CLI-06
     let fake = Fake::new().await;
