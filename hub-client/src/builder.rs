@@ -217,7 +217,8 @@ impl Builder {
         self
     }
 
-    /// Connects: negotiation, WebSocket, handshake.
+    /// Connects: negotiation, WebSocket, handshake. It is to be called in a tokio runtime with IO and time, which drives the
+    /// connection from then on.
     ///
     /// # Errors
     /// [`ConnectError::Option`] for an option outside of its range; else which of the steps failed.

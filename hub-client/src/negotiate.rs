@@ -78,9 +78,7 @@ impl Negotiator<'_> {
 
     async fn ask(&mut self, url: &Url, token: Option<&str>) -> Result<Response<Bytes>, ConnectError> {
         let mut headers = request::headers(url, self.headers, token)?;
-        if let Some(cookie) = self.cookies.header(url) {
-            headers.append(header::COOKIE, cookie);
-        }
+        self.cookies.add_to(&mut headers, url);
         let response = request::post(self.dialer, url, headers).await?;
         self.cookies.take(url, response.headers());
         Ok(response)
