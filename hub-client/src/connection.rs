@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_core::Stream;
+use futures_core::future::BoxFuture;
 use hub_core::message::{Invocation, Target};
 use hub_core::{
     Answers, Args, Arguments, CallError, Codec, ConnectionId, InvocationId, Items, Payload, Remote, Streams,
@@ -29,6 +30,9 @@ use crate::state::{Events, Shared, State};
 
 /// What a call takes of the send queue beside its arguments.
 const CALL_SIZE: usize = 256;
+
+/// Where the answer of a call comes.
+type Answered = oneshot::Receiver<Result<Payload, CallError>>;
 
 /// A connection to a hub. A handle, and cheap to clone: the connection ends with [`stop`](Self::stop), or when the last
 /// handle is dropped.
@@ -282,18 +286,30 @@ impl Connection {
         matches!(call.waiting, Waiting::Nobody) && shared.arrivals().is_none() && shared.state() != State::Connected
     }
 
-    /// Does what a call waits for, within the deadline of this handle.
-    async fn in_time<T>(&self, done: impl Future<Output = Result<T, CallError>>) -> Result<T, CallError> {
-        match self.deadline {
-            None => done.await,
-            Some(deadline) => {
-                let done = {
-                    let _inside = self.inner.runtime.get().map(Handle::enter);
-                    timeout(deadline, done)
-                };
-                done.await.unwrap_or(Err(CallError::TimedOut))
-            }
-        }
+    /// Hands a call over, and waits for its answer.
+    async fn answer(&self, call: Outgoing, size: usize, answered: Answered) -> Result<Payload, CallError> {
+        let id = call.invocation.id.clone();
+        self.hand_over(call, size).await?;
+        let mut forget = Forget { connection: self, id };
+        let answered = answered.await;
+        forget.id = None;
+        // Its task never ends without an answer, unless the runtime does.
+        answered.unwrap_or_else(|_| Err(CallError::Closed(Ended::Stopped.to_string())))
+    }
+
+    /// What a call waits for, given up at a deadline. It is boxed, so that calls without one are no larger for it.
+    fn in_time<'a, T: 'a>(
+        &'a self,
+        deadline: Duration,
+        done: impl Future<Output = Result<T, CallError>> + Send + 'a,
+    ) -> BoxFuture<'a, Result<T, CallError>> {
+        Box::pin(async move {
+            let done = {
+                let _inside = self.inner.runtime.get().map(Handle::enter);
+                timeout(deadline, done)
+            };
+            done.await.unwrap_or(Err(CallError::TimedOut))
+        })
     }
 
     fn push(&self, call: Outgoing) -> Result<(), CallError> {
@@ -308,7 +324,10 @@ impl Remote for Connection {
     async fn send<A: Arguments>(&self, target: &str, arguments: A) -> Result<(), CallError> {
         self.check_connected(target)?;
         let (call, size) = self.outgoing(target, arguments, Waiting::Nobody)?;
-        self.in_time(self.hand_over(call, size)).await
+        match self.deadline {
+            None => self.hand_over(call, size).await,
+            Some(deadline) => self.in_time(deadline, self.hand_over(call, size)).await,
+        }
     }
 }
 
@@ -325,16 +344,11 @@ impl Answers for Connection {
             Some(arrivals) => Waiting::ForTurn(Box::new(Turn { answer, arrivals: Arc::clone(arrivals) })),
         };
         let (call, size) = self.outgoing(target, arguments, waiting)?;
-        let id = call.invocation.id.clone();
-        let result = self.in_time(async {
-            self.hand_over(call, size).await?;
-            let mut forget = Forget { connection: self, id };
-            let answered = answered.await;
-            forget.id = None;
-            // Its task never ends without an answer, unless the runtime does.
-            answered.unwrap_or_else(|_| Err(CallError::Closed(Ended::Stopped.to_string())))
-        });
-        result.await?.read_result()
+        let result = match self.deadline {
+            None => self.answer(call, size, answered).await?,
+            Some(deadline) => self.in_time(deadline, self.answer(call, size, answered)).await?,
+        };
+        result.read_result()
     }
 }
 
