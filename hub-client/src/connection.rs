@@ -16,7 +16,7 @@ use hub_core::{
 use serde::de::DeserializeOwned;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedSender;
-use tokio::sync::{Semaphore, TryAcquireError, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot, watch};
 use tokio::time::timeout;
 
 use crate::builder::Builder;
@@ -254,42 +254,46 @@ impl Connection {
 
     /// Waits for room in the send queue, in the order of asking (P-CLI-11). What is larger than the queue waits for all of
     /// it.
-    async fn hand_over(&self, mut call: Outgoing, size: usize) -> Result<(), CallError> {
+    async fn room(&self, target: &str, size: usize) -> Result<OwnedSemaphorePermit, CallError> {
         let size = u32::try_from(size.min(self.inner.options.send_buffer)).unwrap_or(u32::MAX);
         let room = match Arc::clone(&self.inner.room).try_acquire_many_owned(size) {
             Err(TryAcquireError::NoPermits) => {
                 let room = Arc::clone(&self.inner.room).acquire_many_owned(size).await.ok();
                 // The connection may have been lost meanwhile.
-                self.check_connected(&call.invocation.target)?;
+                self.check_connected(target)?;
                 room
             }
             room => room.ok(),
         };
         // It is closed with the connection.
-        call.room = Some(room.ok_or_else(|| not_connected(&call.invocation.target))?);
-        let sent = self.has_to_wait(&call).then(|| {
-            let (tell, sent) = oneshot::channel();
-            call.waiting = Waiting::ToBeSent(tell);
-            sent
-        });
-        self.push(call)?;
-        match sent {
-            Some(sent) => sent.await.unwrap_or_else(|_| Err(CallError::Closed(Ended::Stopped.to_string()))),
-            None => Ok(()),
-        }
+        room.ok_or_else(|| not_connected(target))
     }
 
-    /// Whether a call without an answer is handed over only when there is a connection again: nobody else would learn that
-    /// there is none any more. Where the application drains, nothing waits.
-    fn has_to_wait(&self, call: &Outgoing) -> bool {
+    /// Hands over a call that wants no answer. Without a connection that succeeds only when there is one again: nobody
+    /// else would learn that there is none any more. Where the application drains, nothing waits.
+    async fn hand_over(&self, target: &str, mut call: Outgoing, size: usize) -> Result<(), CallError> {
+        call.room = Some(self.room(target, size).await?);
         let shared = &self.inner.shared;
-        matches!(call.waiting, Waiting::Nobody) && shared.arrivals().is_none() && shared.state() != State::Connected
+        if shared.state() == State::Connected || shared.arrivals().is_some() {
+            return self.push(call);
+        }
+        let (tell, sent) = oneshot::channel();
+        call.waiting = Waiting::ToBeSent(tell);
+        self.push(call)?;
+        sent.await.unwrap_or_else(|_| Err(CallError::Closed(Ended::Stopped.to_string())))
     }
 
     /// Hands a call over, and waits for its answer.
-    async fn answer(&self, call: Outgoing, size: usize, answered: Answered) -> Result<Payload, CallError> {
+    async fn answer(
+        &self,
+        target: &str,
+        mut call: Outgoing,
+        size: usize,
+        answered: Answered,
+    ) -> Result<Payload, CallError> {
+        call.room = Some(self.room(target, size).await?);
         let id = call.invocation.id.clone();
-        self.hand_over(call, size).await?;
+        self.push(call)?;
         let mut forget = Forget { connection: self, id };
         let answered = answered.await;
         forget.id = None;
@@ -325,8 +329,8 @@ impl Remote for Connection {
         self.check_connected(target)?;
         let (call, size) = self.outgoing(target, arguments, Waiting::Nobody)?;
         match self.deadline {
-            None => self.hand_over(call, size).await,
-            Some(deadline) => self.in_time(deadline, self.hand_over(call, size)).await,
+            None => self.hand_over(target, call, size).await,
+            Some(deadline) => self.in_time(deadline, self.hand_over(target, call, size)).await,
         }
     }
 }
@@ -345,8 +349,8 @@ impl Answers for Connection {
         };
         let (call, size) = self.outgoing(target, arguments, waiting)?;
         let result = match self.deadline {
-            None => self.answer(call, size, answered).await?,
-            Some(deadline) => self.in_time(deadline, self.answer(call, size, answered)).await?,
+            None => self.answer(target, call, size, answered).await?,
+            Some(deadline) => self.in_time(deadline, self.answer(target, call, size, answered)).await?,
         };
         result.read_result()
     }
