@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use http::{HeaderMap, header};
+use http::HeaderMap;
 use hub_core::session::{Ending, Output, Session, SessionOptions};
 use hub_core::{Codec, ConnectionId};
 use tokio::time::{Instant, timeout};
@@ -72,10 +72,8 @@ impl Connector {
 
     async fn upgrade(&self, at: &Negotiated, token: Option<&str>) -> Result<WebSocket, ConnectError> {
         let mut headers = request::headers(&at.url, &self.headers, token)?;
-        if let Some(cookie) = self.cookies.header(&at.url) {
-            headers.append(header::COOKIE, cookie);
-        }
-        WebSocket::connect(&self.dialer, &at.url, headers).await
+        self.cookies.add_to(&mut headers, &at.url);
+        WebSocket::connect(&self.dialer, &at.url, headers, self.session_options.receive_limit).await
     }
 
     async fn handshake(&self, mut transport: WebSocket, id: Option<ConnectionId>) -> Result<Link, ConnectError> {

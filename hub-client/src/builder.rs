@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use hub_core::{Callbacks, Codec, InvalidOption};
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::attempt::Connector;
@@ -96,7 +97,8 @@ impl Builder {
         self
     }
 
-    /// Asks for a token at every negotiation, and once more when a token is not accepted any longer (P-AUTH-05).
+    /// Asks for a token at every negotiation, and once more when a token is not accepted any longer (P-AUTH-05). An empty
+    /// one is as good as none. A provider that fails, or panics, fails the attempt.
     pub fn access_token_provider<F, T, E>(mut self, provide: impl Fn() -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<T, E>> + Send + 'static,
@@ -149,7 +151,7 @@ impl Builder {
     }
 
     /// When a lost connection is tried again: never, unless said otherwise (P-CLI-02). It does not apply to the first
-    /// attempt (P-CLI-03).
+    /// attempt (P-CLI-03). No delay is longer than a day, and one that doubles is 1 ms at least.
     pub fn reconnect(mut self, policy: Reconnect) -> Self {
         self.reconnect = policy;
         self
@@ -215,7 +217,8 @@ impl Builder {
         self
     }
 
-    /// Connects: negotiation, WebSocket, handshake.
+    /// Connects: negotiation, WebSocket, handshake. It is to be called in a tokio runtime with IO and time, which drives the
+    /// connection from then on.
     ///
     /// # Errors
     /// [`ConnectError::Option`] for an option outside of its range; else which of the steps failed.
@@ -223,6 +226,7 @@ impl Builder {
         let Prepared { connection, mut lifecycle, handlers, notices } = self.prepare(|_| None)?;
         let link = lifecycle.connector.attempt().await?;
         lifecycle.shared.connected(link.id.clone());
+        connection.runs_on(Handle::current());
         tokio::spawn(async move { handlers.serve(&notices).await });
         tokio::spawn(lifecycle.run(link));
         Ok(connection)
@@ -248,6 +252,8 @@ impl Builder {
         arrivals: impl FnOnce(&Arc<NoticeInbox>) -> Option<Arc<Arrivals>>,
     ) -> Result<Prepared, InvalidOption> {
         self.options.check()?;
+        self.reconnect.check()?;
+        self.tokens.check()?;
         let url = Url::parse(&self.url)?;
         let headers = headers(&self.headers)?;
         let proxies = match self.proxy {

@@ -41,7 +41,7 @@ impl Calls {
     /// Ends a call as the hub says.
     pub(crate) fn answered(&mut self, id: &InvocationId, outcome: Outcome, codec: Codec) {
         match (self.remove(id), outcome) {
-            (None | Some(Waiting::Nobody), _) => {}
+            (None | Some(Waiting::Nobody | Waiting::ToBeSent(_)), _) => {}
             // P-ERR-06
             (Some(waiting), Outcome::Error(text)) => waiting.fail(CallError::Remote(text)),
             (Some(Waiting::ForAnswer(answer)), outcome) => _ = answer.send(Ok(result(outcome, codec))),

@@ -43,6 +43,8 @@ pub(crate) type ItemInbox = Inbox<Result<Payload, CallError>>;
 /// Who waits for what a call gives.
 pub(crate) enum Waiting {
     Nobody,
+    /// For the connection that the call, which wants no answer, is to be sent on.
+    ToBeSent(oneshot::Sender<Result<(), CallError>>),
     ForAnswer(oneshot::Sender<Result<Payload, CallError>>),
     /// For an answer that comes when the application drains, in its turn among everything else.
     ForTurn(Box<Turn>),
@@ -70,6 +72,7 @@ impl Waiting {
     /// Whether the one who called is gone.
     pub(crate) fn is_over(&self) -> bool {
         match self {
+            Self::ToBeSent(sent) => sent.is_closed(),
             Self::ForAnswer(answer) => answer.is_closed(),
             Self::ForTurn(turn) => turn.answer.is_closed(),
             Self::Nobody | Self::ForItems(_) => false,
@@ -81,6 +84,7 @@ impl Waiting {
         match self {
             Self::Nobody => {}
             // Whoever asked may have gone.
+            Self::ToBeSent(sent) => _ = sent.send(Err(error)),
             Self::ForAnswer(answer) => _ = answer.send(Err(error)),
             Self::ForTurn(turn) => turn.answer(Err(error)),
             Self::ForItems(items) => {

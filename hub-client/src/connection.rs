@@ -2,18 +2,22 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use futures_core::Stream;
+use futures_core::future::BoxFuture;
 use hub_core::message::{Invocation, Target};
 use hub_core::{
     Answers, Args, Arguments, CallError, Codec, ConnectionId, InvocationId, Items, Payload, Remote, Streams,
 };
 use serde::de::DeserializeOwned;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedSender;
-use tokio::sync::{Semaphore, TryAcquireError, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot, watch};
+use tokio::time::timeout;
 
 use crate::builder::Builder;
 use crate::commands::{Command, ItemInbox, Outgoing, Turn, Waiting, not_connected};
@@ -26,6 +30,9 @@ use crate::state::{Events, Shared, State};
 
 /// What a call takes of the send queue beside its arguments.
 const CALL_SIZE: usize = 256;
+
+/// Where the answer of a call comes.
+type Answered = oneshot::Receiver<Result<Payload, CallError>>;
 
 /// A connection to a hub. A handle, and cheap to clone: the connection ends with [`stop`](Self::stop), or when the last
 /// handle is dropped.
@@ -41,7 +48,11 @@ const CALL_SIZE: usize = 256;
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Connection(Arc<Inner>);
+pub struct Connection {
+    inner: Arc<Inner>,
+    /// How long this handle waits for answers.
+    deadline: Option<Duration>,
+}
 
 struct Inner {
     commands: UnboundedSender<Command>,
@@ -50,6 +61,8 @@ struct Inner {
     handlers: Arc<Handlers>,
     codec: Codec,
     options: Arc<Options>,
+    /// Where the connection is driven. Its clock serves deadlines too, for callers may have none.
+    runtime: OnceLock<Handle>,
     /// Of calls and uploads; it goes on when the connection is made again (P-INV-16).
     last_id: AtomicU64,
 }
@@ -68,7 +81,14 @@ impl Connection {
         codec: Codec,
         options: Arc<Options>,
     ) -> Self {
-        Self(Arc::new(Inner { commands, room, shared, handlers, codec, options, last_id: AtomicU64::new(0) }))
+        let (runtime, last_id) = (OnceLock::new(), AtomicU64::new(0));
+        let inner = Inner { commands, room, shared, handlers, codec, options, runtime, last_id };
+        Self { inner: Arc::new(inner), deadline: None }
+    }
+
+    /// Says where it is driven, once.
+    pub(crate) fn runs_on(&self, runtime: Handle) {
+        let _ = self.inner.runtime.set(runtime);
     }
 
     /// Calls `target` and waits for its result. Dropping the future forgets the call; the hub may still run it.
@@ -83,7 +103,28 @@ impl Connection {
         Answers::invoke(self, target, arguments).await
     }
 
-    /// Calls `target` without waiting for an answer. Success means that the call was handed over, in order.
+    /// The same connection, whose calls are given up as [`CallError::TimedOut`] when no answer has come within this time;
+    /// the hub may still run them. It is for one call, or for a proxy, and includes what a call waits for before it is
+    /// sent. Streams have no deadline.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use hub_core::{CallError, Result, contract};
+    /// # #[contract]
+    /// # pub trait ChatHub { async fn say(&self, room: &str, text: &str) -> Result<u64>; }
+    /// # async fn run(connection: hub_client::Connection) -> Result<(), CallError> {
+    /// let chat = ChatHubProxy::new(connection.with_deadline(Duration::from_secs(2)));
+    /// chat.say("lobby", "hello").await?;
+    /// let sum: i32 = connection.with_deadline(Duration::from_millis(100)).invoke("Add", (1, 2)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn with_deadline(&self, deadline: Duration) -> Self {
+        Self { inner: Arc::clone(&self.inner), deadline: Some(deadline) }
+    }
+
+    /// Calls `target` without waiting for an answer. Success means that the call was handed over to a connection, in order;
+    /// with [`WhileReconnecting::Wait`] that is waited for.
     ///
     /// # Errors
     /// When there is no connection, or an argument cannot be encoded.
@@ -115,32 +156,32 @@ impl Connection {
     /// order of registration. Questions do not wait for notices, and are answered by the one handler that returns a
     /// `Result` (P-CR-07).
     pub fn on<A>(&self, name: &str, handler: impl Handler<A>) -> Registered {
-        on::register(&self.0.handlers, name, handler)
+        on::register(&self.inner.handlers, name, handler)
     }
 
     /// What the connection is, and when that changes.
     pub fn state(&self) -> watch::Receiver<State> {
-        self.0.shared.watch_state()
+        self.inner.shared.watch_state()
     }
 
     /// What becomes of the connection from now on. It ends with [`Event::Closed`](crate::Event::Closed).
     pub fn events(&self) -> Events {
-        self.0.shared.events()
+        self.inner.shared.events()
     }
 
     /// The id by which the hub knows this connection. None while it is not connected, and where nothing was negotiated.
     pub fn id(&self) -> Option<ConnectionId> {
-        self.0.shared.id()
+        self.inner.shared.id()
     }
 
     /// The protocol that is spoken.
     pub fn protocol(&self) -> Codec {
-        self.0.codec
+        self.inner.codec
     }
 
     /// Waits until the connection has ended for good.
     pub async fn closed(&self) -> Ended {
-        self.0.shared.closed().await
+        self.inner.shared.closed().await
     }
 
     /// Waits until every call that was handed over before is with the operating system. It says nothing of whether the
@@ -150,7 +191,7 @@ impl Connection {
     /// When the connection is lost before.
     pub async fn flush(&self) -> Result<(), CallError> {
         let (written, flushed) = oneshot::channel();
-        let sent = self.0.commands.send(Command::Flush(written));
+        let sent = self.inner.commands.send(Command::Flush(written));
         let lost = || CallError::Closed("The connection ended before everything was sent.".to_owned());
         sent.map_err(|_| lost())?;
         flushed.await.map_err(|_| lost())
@@ -167,7 +208,7 @@ impl Connection {
 
     pub(crate) fn begin_stop(&self) {
         // It fails when the connection has ended already.
-        let _ = self.0.commands.send(Command::Stop);
+        let _ = self.inner.commands.send(Command::Stop);
     }
 
     /// What goes over the wire for a call, and how large it is.
@@ -177,7 +218,7 @@ impl Connection {
         arguments: A,
         waiting: Waiting,
     ) -> Result<(Outgoing, usize), CallError> {
-        let payload = arguments.encode(self.0.codec)?;
+        let payload = arguments.encode(self.inner.codec)?;
         let size = CALL_SIZE + payload.bytes().len();
         let uploads = arguments.into_uploads();
         if uploads.len() != A::UPLOADS {
@@ -196,13 +237,15 @@ impl Connection {
     }
 
     fn next_id(&self) -> InvocationId {
-        InvocationId::numbered(self.0.last_id.fetch_add(1, Ordering::Relaxed) + 1)
+        InvocationId::numbered(self.inner.last_id.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
     fn check_connected(&self, target: &str) -> Result<(), CallError> {
-        match self.0.shared.state() {
+        match self.inner.shared.state() {
             State::Connected => Ok(()),
-            State::Connecting | State::Reconnecting if self.0.options.while_reconnecting == WhileReconnecting::Wait => {
+            State::Connecting | State::Reconnecting
+                if self.inner.options.while_reconnecting == WhileReconnecting::Wait =>
+            {
                 Ok(())
             }
             _ => Err(not_connected(target)),
@@ -211,24 +254,70 @@ impl Connection {
 
     /// Waits for room in the send queue, in the order of asking (P-CLI-11). What is larger than the queue waits for all of
     /// it.
-    async fn hand_over(&self, mut call: Outgoing, size: usize) -> Result<(), CallError> {
-        let size = u32::try_from(size.min(self.0.options.send_buffer)).unwrap_or(u32::MAX);
-        let room = match Arc::clone(&self.0.room).try_acquire_many_owned(size) {
+    async fn room(&self, target: &str, size: usize) -> Result<OwnedSemaphorePermit, CallError> {
+        let size = u32::try_from(size.min(self.inner.options.send_buffer)).unwrap_or(u32::MAX);
+        let room = match Arc::clone(&self.inner.room).try_acquire_many_owned(size) {
             Err(TryAcquireError::NoPermits) => {
-                let room = Arc::clone(&self.0.room).acquire_many_owned(size).await.ok();
+                let room = Arc::clone(&self.inner.room).acquire_many_owned(size).await.ok();
                 // The connection may have been lost meanwhile.
-                self.check_connected(&call.invocation.target)?;
+                self.check_connected(target)?;
                 room
             }
             room => room.ok(),
         };
         // It is closed with the connection.
-        call.room = Some(room.ok_or_else(|| not_connected(&call.invocation.target))?);
-        self.push(call)
+        room.ok_or_else(|| not_connected(target))
+    }
+
+    /// Hands over a call that wants no answer. Without a connection that succeeds only when there is one again: nobody
+    /// else would learn that there is none any more. Where the application drains, nothing waits.
+    async fn hand_over(&self, target: &str, mut call: Outgoing, size: usize) -> Result<(), CallError> {
+        call.room = Some(self.room(target, size).await?);
+        let shared = &self.inner.shared;
+        if shared.state() == State::Connected || shared.arrivals().is_some() {
+            return self.push(call);
+        }
+        let (tell, sent) = oneshot::channel();
+        call.waiting = Waiting::ToBeSent(tell);
+        self.push(call)?;
+        sent.await.unwrap_or_else(|_| Err(CallError::Closed(Ended::Stopped.to_string())))
+    }
+
+    /// Hands a call over, and waits for its answer.
+    async fn answer(
+        &self,
+        target: &str,
+        mut call: Outgoing,
+        size: usize,
+        answered: Answered,
+    ) -> Result<Payload, CallError> {
+        call.room = Some(self.room(target, size).await?);
+        let id = call.invocation.id.clone();
+        self.push(call)?;
+        let mut forget = Forget { connection: self, id };
+        let answered = answered.await;
+        forget.id = None;
+        // Its task never ends without an answer, unless the runtime does.
+        answered.unwrap_or_else(|_| Err(CallError::Closed(Ended::Stopped.to_string())))
+    }
+
+    /// What a call waits for, given up at a deadline. It is boxed, so that calls without one are no larger for it.
+    fn in_time<'a, T: 'a>(
+        &'a self,
+        deadline: Duration,
+        done: impl Future<Output = Result<T, CallError>> + Send + 'a,
+    ) -> BoxFuture<'a, Result<T, CallError>> {
+        Box::pin(async move {
+            let done = {
+                let _inside = self.inner.runtime.get().map(Handle::enter);
+                timeout(deadline, done)
+            };
+            done.await.unwrap_or(Err(CallError::TimedOut))
+        })
     }
 
     fn push(&self, call: Outgoing) -> Result<(), CallError> {
-        self.0.commands.send(Command::Call(call)).map_err(|refused| match refused.0 {
+        self.inner.commands.send(Command::Call(call)).map_err(|refused| match refused.0 {
             Command::Call(call) => not_connected(&call.invocation.target),
             _ => not_connected(""),
         })
@@ -239,7 +328,10 @@ impl Remote for Connection {
     async fn send<A: Arguments>(&self, target: &str, arguments: A) -> Result<(), CallError> {
         self.check_connected(target)?;
         let (call, size) = self.outgoing(target, arguments, Waiting::Nobody)?;
-        self.hand_over(call, size).await
+        match self.deadline {
+            None => self.hand_over(target, call, size).await,
+            Some(deadline) => self.in_time(deadline, self.hand_over(target, call, size)).await,
+        }
     }
 }
 
@@ -251,25 +343,22 @@ impl Answers for Connection {
     ) -> Result<T, CallError> {
         self.check_connected(target)?;
         let (answer, answered) = oneshot::channel();
-        let waiting = match self.0.shared.arrivals() {
+        let waiting = match self.inner.shared.arrivals() {
             None => Waiting::ForAnswer(answer),
             Some(arrivals) => Waiting::ForTurn(Box::new(Turn { answer, arrivals: Arc::clone(arrivals) })),
         };
         let (call, size) = self.outgoing(target, arguments, waiting)?;
-        let id = call.invocation.id.clone();
-        self.hand_over(call, size).await?;
-        let mut forget = Forget { connection: self, id };
-        let answered = answered.await;
-        forget.id = None;
-        // Its task never ends without an answer, unless the runtime does.
-        let result = answered.unwrap_or_else(|_| Err(CallError::Closed(Ended::Stopped.to_string())))?;
+        let result = match self.deadline {
+            None => self.answer(target, call, size, answered).await?,
+            Some(deadline) => self.in_time(deadline, self.answer(target, call, size, answered)).await?,
+        };
         result.read_result()
     }
 }
 
 impl Streams for Connection {
     fn stream<A: Arguments, T: DeserializeOwned + Send + 'static>(&self, target: &str, arguments: A) -> Items<T> {
-        let items = Arc::new(Inbox::new(self.0.options.stream_buffer));
+        let items = Arc::new(Inbox::new(self.inner.options.stream_buffer));
         let called = self.check_connected(target).and_then(|()| {
             let (call, _) = self.outgoing(target, arguments, Waiting::ForItems(Arc::clone(&items)))?;
             let id = call.invocation.id.clone();
@@ -293,7 +382,7 @@ struct Forget<'a> {
 impl Drop for Forget<'_> {
     fn drop(&mut self) {
         if let Some(id) = self.id.take() {
-            let _ = self.connection.0.commands.send(Command::Forget(id));
+            let _ = self.connection.inner.commands.send(Command::Forget(id));
         }
     }
 }
@@ -326,7 +415,7 @@ impl Drop for Download {
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { shared, codec, .. } = &*self.0;
+        let Inner { shared, codec, .. } = &*self.inner;
         f.debug_struct("Connection")
             .field("state", &shared.state())
             .field("id", &shared.id())

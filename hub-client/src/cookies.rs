@@ -23,6 +23,9 @@ impl Cookies {
         for cookie in headers.get_all(header::SET_COOKIE).iter().filter_map(|value| value.to_str().ok()) {
             let mut parts = cookie.split(';').map(str::trim);
             let Some((name, value)) = parts.next().and_then(|pair| pair.split_once('=')) else { continue };
+            if name.trim().is_empty() {
+                continue;
+            }
             let mut kept = Cookie { value: value.trim().to_owned(), secure: false, path: "/".to_owned() };
             let mut gone = false;
             for part in parts {
@@ -43,8 +46,19 @@ impl Cookies {
         }
     }
 
+    /// Adds them to a request. There is one header for all cookies, those of the application included (RFC 6265, section
+    /// 5.4).
+    pub(crate) fn add_to(&self, headers: &mut HeaderMap, url: &Url) {
+        let Some(ours) = self.header(url) else { return };
+        let all = headers.get_all(header::COOKIE).iter().chain([&ours]);
+        let all: Vec<_> = all.map(HeaderValue::as_bytes).collect();
+        if let Ok(all) = HeaderValue::from_bytes(&all.join(&b"; "[..])) {
+            headers.insert(header::COOKIE, all);
+        }
+    }
+
     /// The `Cookie` header for a request.
-    pub(crate) fn header(&self, url: &Url) -> Option<HeaderValue> {
+    fn header(&self, url: &Url) -> Option<HeaderValue> {
         let pairs: Vec<String> = self
             .0
             .get(&url.host().to_ascii_lowercase())?
@@ -90,7 +104,19 @@ mod tests {
         assert_eq!(sent(&cookies, "http://A:5/hub"), "b=1=2; node=3");
         assert_eq!(sent(&cookies, "http://a/hubs"), "node=3");
         assert_eq!(sent(&cookies, "http://b/hub"), "");
-        set(&mut cookies, "http://a/hub/negotiate", &["node=; Max-Age=0", "nonsense", "b=4; Path=/hub"]);
+        set(&mut cookies, "http://a/hub/negotiate", &["node=; Max-Age=0", "nonsense", "=5", "b=4; Path=/hub"]);
         assert_eq!(sent(&cookies, "http://a/hub"), "b=4");
+    }
+
+    #[test]
+    fn one_header_has_the_cookies_of_the_application_too() {
+        let mut cookies = Cookies::default();
+        set(&mut cookies, "http://a/hub/negotiate", &["node=3"]);
+        let mut headers = HeaderMap::new();
+        headers.append(header::COOKIE, HeaderValue::from_static("own=1; more=2"));
+        for (url, sent) in [("http://b/hub", "own=1; more=2"), ("http://a/hub", "own=1; more=2; node=3")] {
+            cookies.add_to(&mut headers, &Url::parse(url).unwrap());
+            assert_eq!(headers.get_all(header::COOKIE).iter().collect::<Vec<_>>(), [sent]);
+        }
     }
 }

@@ -255,8 +255,11 @@ impl Pump<'_> {
         let id = invocation.id.clone();
         self.link.session.invoke(invocation, streaming);
         self.driver.uploads.insert(id.as_ref(), uploads);
-        if let Some(id) = id {
-            self.driver.calls.insert(id, waiting);
+        match (id, waiting) {
+            (Some(id), waiting) => self.driver.calls.insert(id, waiting),
+            // Whoever asked may have gone.
+            (None, Waiting::ToBeSent(sent)) => _ = sent.send(Ok(())),
+            (None, _) => {}
         }
     }
 

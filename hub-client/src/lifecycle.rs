@@ -15,7 +15,7 @@ use crate::error::Ended;
 use crate::events;
 use crate::options::WhileReconnecting;
 use crate::reconnect::{Reconnect, random};
-use crate::state::Shared;
+use crate::state::{Shared, State};
 
 /// Everything that a connection is, but for its handles.
 pub(crate) struct Lifecycle {
@@ -45,6 +45,7 @@ impl Lifecycle {
             }
             Err(cause) => {
                 self.shared.disconnected();
+                events::closed(&cause);
                 self.end(cause);
             }
         }
@@ -78,11 +79,11 @@ impl Lifecycle {
                 }
             }
         };
+        events::closed(&cause);
         self.end(cause);
     }
 
-    fn end(mut self, cause: Ended) {
-        events::closed(&cause);
+    fn end(&mut self, cause: Ended) {
         self.room.close();
         self.driver.commands.close();
         for command in self.driver.waiting.drain(..) {
@@ -146,6 +147,22 @@ impl Lifecycle {
             biased;
             () = stopped(&mut driver.commands, &mut driver.waiting, while_reconnecting) => Err(Ended::Stopped),
             link = attempts => link,
+        }
+    }
+}
+
+impl Drop for Lifecycle {
+    /// A task can be dropped with its runtime, or end by a panic. Nobody waits for ever then.
+    fn drop(&mut self) {
+        if self.shared.ended().is_none() {
+            let cause = Ended::Lost("The connection was lost: its task is gone, maybe with its runtime.".to_owned());
+            // A first attempt that fails drops this too, and says so itself.
+            if self.shared.state() != State::Connecting {
+                events::closed(&cause);
+            }
+            self.shared.disconnected();
+            self.driver.fail(&cause);
+            self.end(cause);
         }
     }
 }

@@ -78,9 +78,7 @@ impl Negotiator<'_> {
 
     async fn ask(&mut self, url: &Url, token: Option<&str>) -> Result<Response<Bytes>, ConnectError> {
         let mut headers = request::headers(url, self.headers, token)?;
-        if let Some(cookie) = self.cookies.header(url) {
-            headers.append(header::COOKIE, cookie);
-        }
+        self.cookies.add_to(&mut headers, url);
         let response = request::post(self.dialer, url, headers).await?;
         self.cookies.take(url, response.headers());
         Ok(response)
@@ -106,6 +104,9 @@ fn read(response: &Response<Bytes>) -> Result<NegotiateResponse, ConnectError> {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => " The access token is missing, or not accepted.",
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
                 " It has too much to do; try again later."
+            }
+            _ if status.is_redirection() && response.headers().contains_key(header::LOCATION) => {
+                " It redirects in a way that is not followed; connect to the address of the hub itself."
             }
             _ if status.is_redirection() => " It redirects, but does not say where to.",
             _ => "",

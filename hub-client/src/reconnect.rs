@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use hub_core::InvalidOption;
+
 /// When a lost connection is tried again. Without one it is not (P-CLI-02).
 ///
 /// ```
@@ -57,6 +59,20 @@ impl Reconnect {
     pub fn attempts(mut self, most: usize) -> Self {
         self.attempts = Some(most);
         self
+    }
+
+    /// # Errors
+    /// A delay that is longer than a day; or one that doubles and is next to nothing, with which a client would never
+    /// stop to knock.
+    pub(crate) fn check(&self) -> Result<(), InvalidOption> {
+        match &self.delays {
+            Schedule::Fixed(delays) => {
+                delays.iter().try_for_each(|delay| InvalidOption::check_time("reconnect", *delay, Duration::ZERO))
+            }
+            Schedule::Exponential { first, most } => {
+                InvalidOption::check_time("reconnect", *first.min(most), Duration::from_millis(1))
+            }
+        }
     }
 
     /// The delays before the attempts; `random` is a fraction from 0 to 1.

@@ -2,8 +2,12 @@
 
 use std::error::Error;
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
+use http::HeaderValue;
+use hub_core::InvalidOption;
 use hub_core::dispatch::BoxFuture;
 
 use crate::error::ConnectError;
@@ -31,14 +35,28 @@ impl Tokens {
         }))
     }
 
+    /// # Errors
+    /// When the token is one that no header can have.
+    pub(crate) fn check(&self) -> Result<(), InvalidOption> {
+        match self {
+            // Without the token itself (P-AUTH-03).
+            Self::Fixed(token) if HeaderValue::try_from(token).is_err() => {
+                Err(InvalidOption::new("access_token", "`..`", "a text without control characters"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// A token for the next request (P-AUTH-05).
     pub(crate) async fn get(&self) -> Result<Option<String>, ConnectError> {
         match self {
             Self::None => Ok(None),
             Self::Fixed(token) => Ok(Some(token.clone())),
-            Self::Provider(provide) => match provide().await {
-                Ok(token) => Ok(Some(token).filter(|token| !token.is_empty())),
-                Err(error) => Err(ConnectError::Token(error.to_string())),
+            // A provider may panic before its first await, too.
+            Self::Provider(provide) => match AssertUnwindSafe(async { provide().await }).catch_unwind().await {
+                Ok(Ok(token)) => Ok(Some(token).filter(|token| !token.is_empty())),
+                Ok(Err(error)) => Err(ConnectError::Token(error.to_string())),
+                Err(_) => Err(ConnectError::Token("its provider panicked".to_owned())),
             },
         }
     }

@@ -21,7 +21,8 @@ impl Url {
         let refuse = |range: &str| InvalidOption::new("url", format_args!("`{text}`"), range);
         let allowed = "an address such as http://host:5000/path, its scheme one of http, https, ws, wss";
         let uri: Uri = text.parse().map_err(|_| refuse(allowed))?;
-        let secure = match uri.scheme_str() {
+        // In any case (RFC 3986, section 3.1).
+        let secure = match uri.scheme_str().map(str::to_ascii_lowercase).as_deref() {
             Some("http" | "ws") => false,
             Some("https" | "wss") => true,
             _ => return Err(refuse(allowed)),
@@ -72,7 +73,7 @@ impl Url {
             Self::parse(location)
         }
         .map_err(|error| error.to_string())?;
-        if url.host != self.host {
+        if !url.host.eq_ignore_ascii_case(&self.host) {
             return Err(format!("{} is another host; connect to its own address, if it is to be trusted", url.host));
         }
         if self.secure && !url.secure {
@@ -171,6 +172,7 @@ mod tests {
             ("http://a/hub?b=c", "http://a/hub/negotiate?b=c&negotiateVersion=1"),
             ("http://a/hub?NegotiateVersion=0", "http://a/hub/negotiate?NegotiateVersion=0"),
             ("http://a/hub?", "http://a/hub/negotiate?negotiateVersion=1"),
+            ("WS://a/hub", "http://a/hub/negotiate?negotiateVersion=1"),
         ] {
             assert_eq!(url(hub).negotiate().with_scheme("http"), negotiation);
         }

@@ -3,6 +3,7 @@
 use std::process::Stdio;
 
 use client_tests::{Fake, Proxy, Server, deadline};
+use futures_util::future::join;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
@@ -293,6 +294,25 @@ async fn a_signal_ends_a_program_whose_output_nobody_reads() {
 }
 
 #[tokio::test]
+async fn a_hub_that_closes_at_once_says_why() {
+    // Whether the call is sent before or not.
+    for _ in 0..10 {
+        let fake = Fake::new().await;
+        let url = fake.at("/hub");
+        let server = async {
+            let mut socket = fake.upgrade().await;
+            assert!(socket.receive().await.starts_with("{\"protocol\":"));
+            socket.send("{}\u{1e}{\"type\":7,\"error\":\"No room.\"}\u{1e}").await;
+            // A Close message of its own, or not.
+            while !matches!(&*socket.receive().await, "closed 1000" | "ended") {}
+        };
+        let (done, ()) = join(run(&["--skip-negotiation", "call", &url, "M"]), server).await;
+        assert_eq!((done.code, &*done.out), (3, ""), "{done:?}");
+        assert_eq!(done.err, "hubcall: The server closed the connection with the following error: No room.\n");
+    }
+}
+
+#[tokio::test]
 async fn what_makes_no_sense_is_a_usage_error() {
     for (words, text) in [
         (&[][..], "say what to do"),
@@ -300,7 +320,7 @@ async fn what_makes_no_sense_is_a_usage_error() {
         (&["call", "http://127.0.0.1:1/", "Say", "hello"], "argument 1 of Say is not JSON: `hello`: expected value"),
         (&["call", "http://127.0.0.1:1/", "M", "-H", "a b: c"], "header is `a b`, which is outside of its range: "),
         (&["call", "http://127.0.0.1:1/", "M", "--proxy", "ftp://p"], "proxy is `ftp://p`, which is outside"),
-        (&["call", "http://127.0.0.1:1/", "M", "--token", "a\nb"], "it has characters that no header may have"),
+        (&["call", "http://127.0.0.1:1/", "M", "--token", "a\nb"], "access_token is `..`, which is outside of"),
     ] {
         let done = run(words).await;
         assert_eq!((done.code, &*done.out), (2, ""), "{done:?}");

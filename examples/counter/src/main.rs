@@ -44,7 +44,7 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(address: &str) -> Result<(), Box<dyn Error>> {
-    let listener = TcpListener::bind(address).await?;
+    let listener = TcpListener::bind(address).await.map_err(|error| format!("cannot listen on {address}: {error}"))?;
     println!("listening on http://{}", listener.local_addr()?);
     Ok(server::serve(listener).await?)
 }

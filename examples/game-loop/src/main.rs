@@ -42,10 +42,13 @@ fn play(mut words: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
     let name = words.next().ok_or(USAGE)?;
     let (mut url, mut frames) = ("http://127.0.0.1:5000".to_owned(), u64::MAX);
     while let Some(word) = words.next() {
-        let value = words.next().ok_or_else(|| format!("{word} needs a value"))?;
+        let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
         match &*word {
-            "--url" => url = value,
-            "--frames" => frames = value.parse().map_err(|_| format!("--frames is {value}, allowed is a count"))?,
+            "--url" => url = value()?,
+            "--frames" => {
+                let count = value()?;
+                frames = count.parse().map_err(|_| format!("--frames is {count}, allowed is a count"))?;
+            }
             _ => return Err(format!("{word} is not an option\n{USAGE}").into()),
         }
     }

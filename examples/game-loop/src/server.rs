@@ -79,7 +79,8 @@ impl GameHub for Arena {
 /// Serves the hub at `/game`, until the program is ended.
 pub(crate) fn serve(address: &str) -> Result<(), Box<dyn Error>> {
     tokio::runtime::Runtime::new()?.block_on(async {
-        let listener = TcpListener::bind(address).await?;
+        let listener =
+            TcpListener::bind(address).await.map_err(|error| format!("cannot listen on {address}: {error}"))?;
         println!("listening on http://{}", listener.local_addr()?);
         let listener = listener.tap_io(|socket| {
             // Small messages are what this is about. A socket that is gone already needs no option.

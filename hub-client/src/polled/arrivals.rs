@@ -1,6 +1,7 @@
 //! What came for the thread that drains, from the thread that drives the connection.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Wake, Waker};
@@ -98,7 +99,8 @@ impl Bell {
     fn tell(&self) {
         let on_ring = lock(&self.on_ring).clone();
         if let Some(tell) = on_ring {
-            tell();
+            // It runs on the thread that drives the connection, which goes on whatever the application does.
+            let _ = catch_unwind(AssertUnwindSafe(|| tell()));
         }
     }
 }

@@ -38,7 +38,9 @@ impl<S> Calls<S> {
         Self { connection, runtime, bell, started: Rc::default() }
     }
 
-    /// Calls `target` without wanting an answer. Success means that the call was handed over, in order.
+    /// Calls `target` without wanting an answer. Success means that the call was handed over, in order. One that waits for
+    /// a connection that does not come back ([`Wait`](crate::WhileReconnecting::Wait)) is gone with it, which is an event:
+    /// [`Event::Closed`](crate::Event::Closed).
     ///
     /// # Errors
     /// When there is no connection, an argument cannot be encoded, or the send queue is full

@@ -127,6 +127,7 @@ impl<S> Polled<S> {
         let Some(arrivals) = arrivals else { return Err(no_thread(std::io::ErrorKind::Other.into())) };
         let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(no_thread)?;
         let handle = runtime.handle().clone();
+        connection.runs_on(handle.clone());
         let (alive, gone) = oneshot::channel();
         let (end, ended) = channel();
         let drive = move || {

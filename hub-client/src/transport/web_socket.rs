@@ -25,6 +25,10 @@ const READ_BUFFER: usize = 16 * 1024;
 /// How much may wait to be flushed before more is taken.
 const WRITE_LIMIT: usize = 64 * 1024;
 
+/// How large one WebSocket message may be at least: many hub messages may share one, so the limit of those does not apply
+/// to it (P-WS-11). Room for it is made when its length is announced, true or not.
+const MAX_MESSAGE: usize = 16 * 1024 * 1024;
+
 pub(crate) struct WebSocket {
     stream: WebSocketStream<Box<dyn Socket>>,
     /// Bytes in the write buffer.
@@ -32,8 +36,14 @@ pub(crate) struct WebSocket {
 }
 
 impl WebSocket {
-    /// Dials, and asks for the upgrade. No subprotocol and no extension is offered (P-WS-02, P-WS-12).
-    pub(crate) async fn connect(dialer: &Dialer, url: &Url, headers: HeaderMap) -> Result<Self, ConnectError> {
+    /// Dials, and asks for the upgrade. No subprotocol and no extension is offered (P-WS-02, P-WS-12). `receive_limit` is the
+    /// largest hub message that is accepted.
+    pub(crate) async fn connect(
+        dialer: &Dialer,
+        url: &Url,
+        headers: HeaderMap,
+        receive_limit: usize,
+    ) -> Result<Self, ConnectError> {
         let socket = dialer.dial(url).await?;
         let mut request = Request::new(());
         let failed =
@@ -47,14 +57,14 @@ impl WebSocket {
         headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
         headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         headers.insert(header::SEC_WEBSOCKET_KEY, key);
+        let max_message = Some(receive_limit.max(MAX_MESSAGE));
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
             // Nothing is written before the flush, so that all that is ready leaves in one write.
             .write_buffer_size(2 * WRITE_LIMIT)
             .max_write_buffer_size(usize::MAX)
-            // Many hub messages may share one of the transport's: the limit is the session's (P-WS-11, P-CLI-09).
-            .max_message_size(None)
-            .max_frame_size(None);
+            .max_message_size(max_message)
+            .max_frame_size(max_message);
         match client_async_with_config(request, socket, Some(config)).await {
             Ok((stream, _)) => Ok(Self { stream, buffered: 0 }),
             Err(Error::Http(response)) => {

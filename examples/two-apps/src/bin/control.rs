@@ -30,12 +30,12 @@ async fn main() -> ExitCode {
 fn options(mut words: impl Iterator<Item = String>) -> Result<(String, Length), String> {
     let (mut url, mut length) = ("http://127.0.0.1:5000".to_owned(), Length::Seconds(5));
     while let Some(word) = words.next() {
-        let value = words.next().ok_or(format!("{word} needs a value"))?;
-        let number = || value.parse().map_err(|_| format!("{word} is {value}, allowed is a whole number"));
+        let mut value = || words.next().ok_or(format!("{word} needs a value"));
+        let number = |value: String| value.parse().map_err(|_| format!("{word} is {value}, allowed is a whole number"));
         match &*word {
-            "--url" => url = value,
-            "--seconds" => length = Length::Seconds(number()?),
-            "--messages" => length = Length::Messages(number()?),
+            "--url" => url = value()?,
+            "--seconds" => length = Length::Seconds(number(value()?)?),
+            "--messages" => length = Length::Messages(number(value()?)?),
             _ => return Err(format!("{word} is not an option")),
         }
     }

@@ -1,5 +1,7 @@
 //! Hosts the hub; see the library's first lines.
 
+use std::process::ExitCode;
+
 use axum::Router;
 use axum::serve::ListenerExt;
 use futures_util::{Stream, StreamExt, stream};
@@ -42,10 +44,19 @@ async fn obey(mut commands: Upload<Command>) -> Result<()> {
 }
 
 #[tokio::main]
-async fn main() -> std::io::Result<()> {
-    let mut words = std::env::args().skip(1);
-    let address = words.next().unwrap_or_else(|| "127.0.0.1:5000".to_owned());
-    let listener = TcpListener::bind(&address).await.inspect_err(|_| eprintln!("usage: plant [ADDRESS]"))?;
+async fn main() -> ExitCode {
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:5000".to_owned());
+    match serve(&address).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cannot serve on {address}: {error}\nusage: plant [ADDRESS]");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(address: &str) -> std::io::Result<()> {
+    let listener = TcpListener::bind(address).await?;
     println!("listening on http://{}", listener.local_addr()?);
     let listener = listener.tap_io(|socket| {
         // Small messages are what this is about. A socket that is gone already needs no option.

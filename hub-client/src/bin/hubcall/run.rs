@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt};
-use hub_client::{Builder, Connection};
+use hub_client::{Builder, Connection, Ended};
 use hub_core::{Args, ArgumentList, Codec};
 use serde_json::value::RawValue;
 use tokio::sync::mpsc::{Sender, channel};
@@ -22,6 +22,10 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The same when its goodbye is the only sign that it has read what was sent.
 const CLOSE_TIMEOUT_OF_SEND: Duration = Duration::from_secs(5);
+
+/// How long the steps to a connection may take, unless `--timeout` is longer: as in every client (P-LIM-20, P-HS-18).
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(100);
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Connects, does it, and closes the connection.
 pub(crate) async fn run(command: Command, interrupt: Interrupt) -> Result<(), Failure> {
@@ -57,7 +61,11 @@ impl Run {
         let connection = self.connect(builder).await?;
         let outcome = self.interrupt.or(work(&connection)).await;
         connection.stop().await;
-        outcome
+        match (outcome, connection.closed().await) {
+            // A call that came too late to be sent does not know why the connection has ended.
+            (Err(Failure::Connection(_)), ended) if ended != Ended::Stopped => Err(ended.into()),
+            (outcome, _) => outcome,
+        }
     }
 
     async fn connect(&self, builder: Builder) -> Result<Connection, Failure> {
@@ -179,6 +187,11 @@ fn builder(command: &Command) -> Builder {
     }
     for (name, value) in &command.headers {
         builder = builder.header(name, value);
+    }
+    if let Some(timeout) = command.timeout {
+        // Whoever gives the connection more time than each step has by default gives it to each step.
+        builder =
+            builder.request_timeout(timeout.max(REQUEST_TIMEOUT)).handshake_timeout(timeout.max(HANDSHAKE_TIMEOUT));
     }
     if let Some(proxy) = &command.proxy {
         builder = builder.proxy(proxy);

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use client_tests::{Fake, Socket};
+use client_tests::{ConformanceHubProxy, Fake, Socket};
 use futures_util::{StreamExt, future::join, stream};
-use hub_client::Connection;
-use hub_core::Upload;
+use hub_client::{Connection, Reconnect, State, WhileReconnecting};
+use hub_core::{CallError, Upload};
 use tokio::time::timeout;
 
 /// As long as the caller cares to wait.
@@ -30,6 +30,38 @@ async fn a_call_that_is_never_answered_is_forgotten() {
         socket.send("{\"type\":3,\"invocationId\":\"2\",\"result\":2}\u{1e}").await;
     };
     assert_eq!(join(connection.invoke::<u32>("Next", ()), server).await.0, Ok(2));
+}
+
+#[tokio::test]
+async fn a_handle_with_a_deadline_gives_up_by_itself() {
+    let (connection, mut socket) = open().await;
+    let hurried = connection.with_deadline(PATIENCE);
+    assert_eq!(hurried.invoke::<u32>("Never", ()).await, Err(CallError::TimedOut));
+    assert_eq!(ConformanceHubProxy::new(hurried.clone()).add(1, 2).await, Err(CallError::TimedOut));
+    assert!(socket.receive().await.contains("Never"));
+    assert!(socket.receive().await.contains("\"Add\""));
+    let server = async {
+        assert!(socket.receive().await.contains("\"Next\""));
+        tokio::time::sleep(2 * PATIENCE).await;
+        socket.send("{\"type\":3,\"invocationId\":\"3\",\"result\":3}\u{1e}").await;
+    };
+    // Other handles wait on, and late answers are nobody's (P-INV-17).
+    assert_eq!(join(connection.invoke::<u32>("Next", ()), server).await.0, Ok(3));
+}
+
+#[tokio::test]
+async fn a_deadline_includes_the_wait_for_a_connection() {
+    let fake = Fake::new().await;
+    let never = Reconnect::after([Duration::from_secs(3600)]);
+    let builder = Connection::builder(fake.at("/hub")).skip_negotiation().reconnect(never);
+    let builder = builder.while_reconnecting(WhileReconnecting::Wait);
+    let (connected, socket) = join(builder.connect(), fake.open()).await;
+    let connection = connected.unwrap();
+    let mut state = connection.state();
+    socket.cut();
+    state.wait_for(|state| *state == State::Reconnecting).await.unwrap();
+    let hurried = connection.with_deadline(PATIENCE);
+    assert_eq!(hurried.invoke::<u32>("Any", ()).await, Err(CallError::TimedOut));
 }
 
 #[tokio::test]

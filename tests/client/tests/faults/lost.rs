@@ -233,3 +233,24 @@ async fn a_server_that_is_killed() {
         assert!(item.is_ok() || item == Err(CallError::Closed(ended.to_string())));
     }
 }
+
+#[test]
+fn a_connection_whose_runtime_is_gone_has_ended() {
+    let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (servers, drives, waits) = (runtime(), runtime(), runtime());
+    let fake = servers.block_on(Fake::new());
+    let builder = Connection::builder(fake.at("/hub")).skip_negotiation();
+    let opened = servers.spawn(async move { (fake.open().await, fake) });
+    let connection = drives.block_on(builder.connect()).unwrap();
+    let _server = servers.block_on(opened).unwrap();
+    let mut items = connection.stream::<u32>("Numbers", ());
+    drop(drives);
+    waits.block_on(deadline("the end", async {
+        let ended = connection.closed().await;
+        assert!(matches!(ended, Ended::Lost(_)), "{ended:?}");
+        assert!(matches!(items.next().await, Some(Err(CallError::Closed(_) | CallError::Refused(_)))));
+        assert_eq!(items.next().await, None);
+        assert!(matches!(connection.invoke::<u32>("Any", ()).await, Err(CallError::Refused(_))));
+        connection.stop().await;
+    }));
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use client_tests::{Fake, deadline};
 use futures_util::future::join;
-use hub_client::{ConnectError, Connection};
+use hub_client::{ConnectError, Connection, Reconnect};
 
 const WEB_SOCKETS: &str = r#"{"negotiateVersion":1,"connectionId":"public","connectionToken":"secret",
     "availableTransports":[{"transport":"WebSockets","transferFormats":["Text","Binary"]}]}"#;
@@ -24,6 +24,7 @@ async fn answers_that_are_errors() {
         ("404 Not Found", "", Some(404), "Either this is no hub, or a proxy blocks the connection."),
         ("500 Internal Server Error", "oops", Some(500), "500 Internal Server Error"),
         ("301 Moved Permanently", "", Some(301), "301 Moved Permanently. It redirects, but does not say where to."),
+        ("303 See Other\r\nLocation: /", "", Some(303), "It redirects in a way that is not followed; "),
         ("429 Too Many Requests", "", Some(429), "It has too much to do; try again later."),
         ("200 OK", "<!doctype html><p>Hello", None, "The address is not that of a hub, or a proxy answers for it."),
         ("200 OK", "", None, "Invalid negotiation response received: "),
@@ -178,6 +179,18 @@ async fn bad_options_are_refused_by_name_value_and_range() {
         (builder().stream_buffer(0), "stream_buffer is 0, which is outside of its range: 1 to 1000000 items"),
         (builder().receive_limit(0), "receive_limit is 0, which is outside of its range: 1 to 2147483647 bytes"),
         (builder().send_buffer(1), "send_buffer is 1, which is outside of its range: 1024 to 2147483647 bytes"),
+        (
+            builder().reconnect(Reconnect::exponential(Duration::ZERO, Duration::from_secs(60))),
+            "reconnect is 0ns, which is outside of its range: 1ms to 86400s",
+        ),
+        (
+            builder().reconnect(Reconnect::after([Duration::ZERO, Duration::from_secs(86_401)])),
+            "reconnect is 86401s, which is outside of its range: 0ns to 86400s",
+        ),
+        (
+            builder().access_token("a\nb"),
+            "access_token is `..`, which is outside of its range: a text without control characters",
+        ),
         (
             builder().header("a b", "c"),
             "header is `a b`, which is outside of its range: a name of letters, digits and `-`",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use client_tests::{Fake, Socket, deadline};
 use futures_util::{StreamExt, future::join};
-use hub_client::{Builder, Connection, Ended, Event, Reconnect, State, WhileReconnecting};
+use hub_client::{Builder, ConnectError, Connection, Ended, Event, Reconnect, State, WhileReconnecting};
 use hub_core::CallError;
 
 fn at_once(attempts: usize) -> Reconnect {
@@ -136,6 +136,37 @@ async fn calls_meanwhile_are_refused_or_wait() {
 }
 
 #[tokio::test]
+async fn sends_meanwhile_succeed_with_the_connection_and_fail_without_it() {
+    for comes_back in [true, false] {
+        let fake = Fake::new().await;
+        let builder = Connection::builder(fake.at("/hub")).reconnect(at_once(1));
+        let (connection, socket) = open(&fake, builder.while_reconnecting(WhileReconnecting::Wait)).await;
+        let mut state = connection.state();
+        socket.cut();
+        state.wait_for(|state| *state == State::Reconnecting).await.unwrap();
+        let sends = join(connection.send("First", ()), connection.send("Second", ()));
+        let server = async {
+            if !comes_back {
+                fake.answer("500 Internal Server Error", "", "").await;
+                return;
+            }
+            let mut socket = negotiate_and_open(&fake, "second").await;
+            let mut received = String::new();
+            while !received.contains("Second") {
+                received += &socket.receive().await;
+            }
+            assert!(received.find("First") < received.find("Second"), "{received}");
+        };
+        let (sent, ()) = deadline("the sends", join(sends, server)).await;
+        let refused = |name| {
+            Err(CallError::Refused(format!("The '{name}' method cannot be called if the connection is not active")))
+        };
+        let expected = if comes_back { (Ok(()), Ok(())) } else { (refused("First"), refused("Second")) };
+        assert_eq!(sent, expected);
+    }
+}
+
+#[tokio::test]
 async fn stopping_ends_the_attempts() {
     // P-CLI-06
     let fake = Fake::new().await;
@@ -148,4 +179,24 @@ async fn stopping_ends_the_attempts() {
     let (called, ()) = join(connection.invoke::<u32>("Any", ()), connection.stop()).await;
     assert!(matches!(called, Err(CallError::Refused(_))), "{called:?}");
     assert_eq!(connection.closed().await, Ended::Stopped);
+}
+
+#[tokio::test]
+async fn a_provider_of_tokens_that_panics_fails_the_attempt() {
+    let fake = Fake::new().await;
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    let provide = move || {
+        let first = asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0;
+        async move {
+            assert!(first, "it panics when it is asked again");
+            Ok::<_, std::io::Error>("token")
+        }
+    };
+    let builder = Connection::builder(fake.at("/hub")).skip_negotiation().reconnect(at_once(2));
+    let (connected, socket) = join(builder.access_token_provider(provide).connect(), fake.open()).await;
+    let connection = connected.unwrap();
+    socket.cut();
+    let ended = deadline("the end", connection.closed()).await;
+    let Ended::GaveUp { attempts: 2, last, .. } = ended else { panic!("{ended:?}") };
+    assert_eq!(*last, ConnectError::Token("its provider panicked".to_owned()));
 }

@@ -4,6 +4,7 @@ use client_tests::{Fake, Socket, deadline};
 use futures_util::{SinkExt, StreamExt, future::join};
 use hub_client::{Builder, ConnectError, Connection, Ended};
 use hub_core::{CallError, Codec, ProtocolError};
+use tokio::io::AsyncWriteExt;
 use tokio_tungstenite::tungstenite::Message;
 
 async fn open_with(fake: &Fake, builder: Builder) -> (Connection, Socket) {
@@ -186,4 +187,20 @@ async fn without_handles_the_connection_ends() {
     drop(other);
     assert_eq!(socket.receive().await, "{\"type\":7}\u{1e}");
     assert_eq!(socket.receive().await, "closed 1000");
+}
+
+#[tokio::test]
+async fn lengths_that_no_memory_holds_are_refused() {
+    // With a limit for hub messages and without one.
+    for (limit, length) in [(None, u64::MAX >> 1), (None, 1 << 32), (Some(1000), 1 << 25)] {
+        let fake = Fake::new().await;
+        let builder = Connection::builder(fake.at("/hub"));
+        let builder = if let Some(limit) = limit { builder.receive_limit(limit) } else { builder };
+        let (connection, mut socket) = open_with(&fake, builder).await;
+        // The head of a frame (RFC 6455, section 5.2).
+        let head = [&[0x82, 127][..], &length.to_be_bytes()].concat();
+        socket.stream.get_mut().write_all(&head).await.unwrap();
+        let ended = deadline("the end", connection.closed()).await;
+        assert!(matches!(ended, Ended::Protocol(ProtocolError::Transport(_))), "{length}: {ended:?}");
+    }
 }

@@ -139,3 +139,36 @@ fn a_full_send_queue_refuses() {
     let waiting = client.hub.connection().send("Take", (&text,));
     assert!(std::pin::pin!(waiting).now_or_never().is_none_or(|sent| sent.is_ok()));
 }
+
+#[test]
+fn a_bell_that_panics_does_not_end_the_connection() {
+    let runtime = Runtime::new().unwrap();
+    let (mut client, _fake, mut socket) = open(&runtime, Connection::builder);
+    let (rings, bell) = std::sync::mpsc::channel();
+    client.bell = bell;
+    client.hub.wake_with(move || {
+        let _ = rings.send(());
+        panic!("whatever comes");
+    });
+    for count in 2..5 {
+        runtime.block_on(socket.send(&said("hello")));
+        assert_eq!(client.lines(count).last().unwrap(), "hello");
+    }
+    assert!(client.hub.is_connected());
+}
+
+#[test]
+fn deadlines_need_no_runtime_of_the_caller() {
+    let runtime = Runtime::new().unwrap();
+    let (mut client, _fake, mut socket) = open(&runtime, Connection::builder);
+    let hurried = client.hub.connection().with_deadline(Duration::from_millis(20));
+    // A notice, a call in drains, and one from any executor.
+    client.hub.post(hurried.send("Notice", ())).unwrap();
+    let call = hurried.clone();
+    let call = async move { call.invoke::<u32>("Never", ()).await };
+    client.hub.spawn(call, |log: &mut Log, late| log.add(format!("{late:?}")));
+    assert_eq!(client.lines(2)[1], "Err(TimedOut)");
+    let late = std::thread::spawn(move || hurried.send("Notice", ()).now_or_never().unwrap());
+    assert_eq!(late.join().unwrap(), Ok(()));
+    assert!(runtime.block_on(socket.receive()).contains("Notice"));
+}
