@@ -14,7 +14,7 @@ pub(crate) enum Command {
     /// Send this call.
     Call(Outgoing),
     /// Nobody waits for this call any more.
-    Forget(InvocationId),
+    Cancel(InvocationId),
     /// A handler has answered a question of the hub.
     Answer {
         /// On which of the connections that followed each other: the keys of an earlier one mean nothing.

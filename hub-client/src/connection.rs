@@ -91,7 +91,8 @@ impl Connection {
         let _ = self.inner.runtime.set(runtime);
     }
 
-    /// Calls `target` and waits for its result. Dropping the future forgets the call; the hub may still run it.
+    /// Calls `target` and waits for its result. Dropping the future cancels the call: the hub is told, and may have run it.
+    /// Hubs of `hub-server` give it up where it waits; those of ASP.NET Core up to version 10 run it to its end (P-CAN-04).
     ///
     /// # Errors
     /// See [`CallError`]: the call was refused, failed on the hub, or lost its connection; or the result is no `T`.
@@ -103,9 +104,9 @@ impl Connection {
         Answers::invoke(self, target, arguments).await
     }
 
-    /// The same connection, whose calls are given up as [`CallError::TimedOut`] when no answer has come within this time;
-    /// the hub may still run them. It is for one call, or for a proxy, and includes what a call waits for before it is
-    /// sent. Streams have no deadline.
+    /// The same connection, whose calls are given up as [`CallError::TimedOut`] when no answer has come within this time,
+    /// and cancelled as if their futures were dropped. It is for one call, or for a proxy, and includes what a call waits
+    /// for before it is sent. Streams have no deadline.
     ///
     /// ```no_run
     /// # use std::time::Duration;
@@ -280,7 +281,7 @@ impl Connection {
         let (tell, sent) = oneshot::channel();
         call.waiting = Waiting::ToBeSent(tell);
         self.push(call)?;
-        sent.await.unwrap_or_else(|_| Err(CallError::Closed(Ended::Stopped.to_string())))
+        sent.await.unwrap_or_else(|_| Err(Ended::Stopped.of_call()))
     }
 
     /// Hands a call over, and waits for its answer.
@@ -294,11 +295,11 @@ impl Connection {
         call.room = Some(self.room(target, size).await?);
         let id = call.invocation.id.clone();
         self.push(call)?;
-        let mut forget = Forget { connection: self, id };
+        let mut cancel = Cancel { connection: self, id };
         let answered = answered.await;
-        forget.id = None;
+        cancel.id = None;
         // Its task never ends without an answer, unless the runtime does.
-        answered.unwrap_or_else(|_| Err(CallError::Closed(Ended::Stopped.to_string())))
+        answered.unwrap_or_else(|_| Err(Ended::Stopped.of_call()))
     }
 
     /// What a call waits for, given up at a deadline. It is boxed, so that calls without one are no larger for it.
@@ -373,16 +374,16 @@ impl Streams for Connection {
     }
 }
 
-/// Has a call forgotten when whoever waits for it is gone before the answer.
-struct Forget<'a> {
+/// Cancels a call when whoever waits for it is gone before the answer.
+struct Cancel<'a> {
     connection: &'a Connection,
     id: Option<InvocationId>,
 }
 
-impl Drop for Forget<'_> {
+impl Drop for Cancel<'_> {
     fn drop(&mut self) {
         if let Some(id) = self.id.take() {
-            let _ = self.connection.inner.commands.send(Command::Forget(id));
+            let _ = self.connection.inner.commands.send(Command::Cancel(id));
         }
     }
 }
@@ -409,7 +410,7 @@ impl Stream for Download {
 
 impl Drop for Download {
     fn drop(&mut self) {
-        drop(Forget { connection: &self.connection, id: self.id.take() });
+        drop(Cancel { connection: &self.connection, id: self.id.take() });
     }
 }
 

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use hub_core::Codec;
 use hub_core::message::Outcome;
 use hub_core::session::{Ending, IncomingCall, Output, Wants};
-use hub_core::{CallError, Codec};
 use tokio::sync::mpsc::{UnboundedReceiver, WeakUnboundedSender};
 use tokio::sync::oneshot;
 use tokio::time::Sleep;
@@ -74,7 +74,7 @@ impl Driver {
     pub(crate) fn fail(&mut self, cause: &Ended) {
         self.uploads.clear();
         self.flushing.clear();
-        self.calls.fail(&CallError::Closed(cause.to_string()));
+        self.calls.fail(&cause.of_call());
     }
 }
 
@@ -230,10 +230,13 @@ impl Pump<'_> {
         match command {
             Command::Call(call) if call.waiting.is_over() => {}
             Command::Call(call) => self.call(call),
-            Command::Forget(id) => {
-                self.driver.uploads.cancel(&id, &mut self.link.session);
-                self.driver.calls.remove(&id);
-                self.link.session.cancel(&id);
+            Command::Cancel(id) => {
+                let uploaded = self.driver.uploads.cancel(&id, &mut self.link.session);
+                let waiting = self.driver.calls.remove(&id);
+                // Whoever reads an upload learns it by its end, and may put things in order (P-CAN-01).
+                if !uploaded || matches!(waiting, Some(Waiting::ForItems(_))) {
+                    self.link.session.cancel(&id);
+                }
             }
             Command::Answer { epoch, key, outcome } => {
                 if epoch == self.driver.epoch {

@@ -130,6 +130,14 @@ impl Ended {
                 | Self::GaveUp { .. }
         )
     }
+
+    /// What it is to a call that has no answer yet.
+    pub(crate) fn of_call(&self) -> CallError {
+        match self {
+            Self::Stopped => CallError::Cancelled,
+            _ => CallError::Closed(self.to_string()),
+        }
+    }
 }
 
 impl fmt::Display for Ended {

@@ -65,9 +65,9 @@
 //! # Who keeps the connection
 //!
 //! [`Connection`] is a handle and cheap to clone. The connection ends by [`Connection::stop`], or when the last handle,
-//! and the last stream of items, is dropped. A call whose future is dropped is forgotten: the hub may still run it. So it
-//! is when no answer comes within [`Connection::with_deadline`]; without one a call waits as long as there is a connection.
-//! A stream whose [`Items`](hub_core::Items) are dropped is cancelled.
+//! and the last stream of items, is dropped. A call whose future is dropped, or whose answer does not come within
+//! [`Connection::with_deadline`], is cancelled, as is a stream whose [`Items`](hub_core::Items) are dropped: the hub is
+//! told. Without a deadline a call waits as long as there is a connection.
 //!
 //! # Who waits for whom
 //!

@@ -182,7 +182,7 @@ async fn stopped(
             Some(later @ (Command::Call(_) | Command::Flush(_))) if while_reconnecting == WhileReconnecting::Wait => {
                 waiting.push_back(later);
             }
-            Some(Command::Forget(id)) => waiting.retain(|command| match command {
+            Some(Command::Cancel(id)) => waiting.retain(|command| match command {
                 Command::Call(call) => call.invocation.id.as_ref() != Some(&id),
                 _ => true,
             }),

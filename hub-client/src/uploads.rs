@@ -52,8 +52,9 @@ impl Uploads {
         self.0.retain(|upload| upload.call.as_ref() != Some(call));
     }
 
-    /// Nobody waits for the call any more: its streams end (P-UP-02, P-CAN-01).
-    pub(crate) fn cancel(&mut self, call: &InvocationId, session: &mut Session) {
+    /// Nobody waits for the call any more: its streams end (P-UP-02, P-CAN-01). Whether there were any.
+    pub(crate) fn cancel(&mut self, call: &InvocationId, session: &mut Session) -> bool {
+        let before = self.0.len();
         self.0.retain(|upload| {
             let keep = upload.call.as_ref() != Some(call);
             if !keep {
@@ -61,6 +62,7 @@ impl Uploads {
             }
             keep
         });
+        self.0.len() < before
     }
 
     /// The connection is lost (P-UP-14).

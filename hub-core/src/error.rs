@@ -104,9 +104,9 @@ pub enum CallError {
     Remote(String),
     /// No answer came within the caller's deadline. The peer may still have run the method.
     TimedOut,
-    /// The call was cancelled before its answer came.
+    /// The connection was stopped on this side before the answer came. The peer may still have run the method.
     Cancelled,
-    /// The connection ended before the answer came. The peer may still have run the method.
+    /// The connection was lost, or ended by the peer, before the answer came. The peer may still have run the method.
     Closed(String),
     /// The answer is not of the expected type; only this call fails (P-INV-19, P-CR-05).
     Decode(String),
@@ -120,7 +120,7 @@ impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TimedOut => f.write_str("no answer came within the deadline"),
-            Self::Cancelled => f.write_str("Invocation canceled by the server."),
+            Self::Cancelled => f.write_str("the call was cancelled: the connection was stopped"),
             Self::Refused(text)
             | Self::Remote(text)
             | Self::Closed(text)

@@ -206,9 +206,10 @@ impl Session {
         self.write(&if streaming { Message::StreamInvocation(invocation) } else { Message::Invocation(invocation) });
     }
 
-    /// Wants no more of a call made here. Its end may still come, and is then unknown.
+    /// Wants no more of a call made here. Its end may still come, and is then unknown. A hub is told (P-CAN-01, P-DIV-06);
+    /// a client that was asked is not (P-CR-06).
     pub fn cancel(&mut self, id: &InvocationId) {
-        if self.asked.remove(id) == Some(true) {
+        if self.asked.remove(id).is_some() && self.role == Role::Client {
             self.write(&Message::CancelInvocation { id: id.clone() });
         }
     }

@@ -31,7 +31,7 @@ async fn all(server: &Server, codec: Codec) {
         calls::authorization_is_by_method,
         calls::tokens_follow_redirects,
         calls::abort_ends_the_connection,
-        calls::a_call_may_be_forgotten,
+        calls::a_call_may_be_given_up,
         calls::calls_overlap,
         crowd::a_hundred_clients_are_answered,
         endpoints::a_message_above_the_limit_of_the_hub,

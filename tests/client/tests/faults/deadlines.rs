@@ -19,13 +19,14 @@ async fn open() -> (Connection, Socket) {
 }
 
 #[tokio::test]
-async fn a_call_that_is_never_answered_is_forgotten() {
+async fn a_call_that_is_never_answered_may_be_given_up() {
     let (connection, mut socket) = open().await;
     assert!(timeout(PATIENCE, connection.invoke::<u32>("Never", ())).await.is_err());
     assert!(socket.receive().await.contains("Never"));
     let server = async {
-        // P-CAN-05: nothing is sent when a plain call is given up. Its answer comes late, and is nobody's (P-INV-17).
-        assert!(socket.receive().await.contains("\"Next\""));
+        // P-DIV-06: the hub is told. Its answer comes late, and is nobody's (P-INV-17).
+        let next = socket.receive().await;
+        assert!(next.starts_with("{\"type\":5,\"invocationId\":\"1\"}\u{1e}") && next.contains("\"Next\""), "{next}");
         socket.send("{\"type\":3,\"invocationId\":\"1\",\"result\":1}\u{1e}").await;
         socket.send("{\"type\":3,\"invocationId\":\"2\",\"result\":2}\u{1e}").await;
     };
@@ -39,9 +40,11 @@ async fn a_handle_with_a_deadline_gives_up_by_itself() {
     assert_eq!(hurried.invoke::<u32>("Never", ()).await, Err(CallError::TimedOut));
     assert_eq!(ConformanceHubProxy::new(hurried.clone()).add(1, 2).await, Err(CallError::TimedOut));
     assert!(socket.receive().await.contains("Never"));
-    assert!(socket.receive().await.contains("\"Add\""));
+    let add = socket.receive().await;
+    assert!(add.starts_with("{\"type\":5,\"invocationId\":\"1\"}\u{1e}") && add.contains("\"Add\""), "{add}");
     let server = async {
-        assert!(socket.receive().await.contains("\"Next\""));
+        let next = socket.receive().await;
+        assert!(next.starts_with("{\"type\":5,\"invocationId\":\"2\"}\u{1e}") && next.contains("\"Next\""), "{next}");
         tokio::time::sleep(2 * PATIENCE).await;
         socket.send("{\"type\":3,\"invocationId\":\"3\",\"result\":3}\u{1e}").await;
     };
@@ -79,7 +82,7 @@ async fn a_stream_that_never_goes_on_is_cancelled() {
 
 #[tokio::test]
 async fn the_uploads_of_a_call_that_is_given_up_end() {
-    // P-UP-02
+    // P-UP-02, P-CAN-01: the end of its upload is what the method learns.
     let (connection, mut socket) = open().await;
     let endless = Upload::new(stream::pending::<u32>());
     assert!(timeout(PATIENCE, connection.invoke::<u32>("Sum", (endless,))).await.is_err());

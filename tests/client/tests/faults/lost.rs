@@ -75,6 +75,30 @@ async fn flush_waits_for_the_socket_and_fails_with_it() {
 }
 
 #[tokio::test]
+async fn stop_cancels_what_is_waited_for() {
+    let fake = Fake::new().await;
+    let builder = Connection::builder(fake.at("/hub")).skip_negotiation();
+    let (connection, mut socket) = join(builder.connect(), fake.open()).await;
+    let connection = connection.unwrap();
+    let mut items = connection.stream::<u32>("Numbers", ());
+    let stop = async {
+        let calls = socket.receive().await;
+        assert!(calls.contains("Numbers") && calls.contains("Never"), "{calls}");
+        let goodbye = async {
+            assert_eq!(socket.receive().await, "{\"type\":7}\u{1e}");
+            assert_eq!(socket.receive().await, "closed 1000");
+            // Reading on is what answers it.
+            assert_eq!(socket.receive().await, "ended");
+        };
+        join(connection.stop(), goodbye).await;
+    };
+    let (called, ()) = deadline("the end", join(connection.invoke::<u32>("Never", ()), stop)).await;
+    assert_eq!(called, Err(CallError::Cancelled));
+    assert_eq!(items.next().await, Some(Err(CallError::Cancelled)));
+    assert_eq!(connection.closed().await, Ended::Stopped);
+}
+
+#[tokio::test]
 async fn stop_waits_for_the_goodbye_but_not_for_ever() {
     let fake = Fake::new().await;
     let builder = Connection::builder(fake.at("/hub")).skip_negotiation();

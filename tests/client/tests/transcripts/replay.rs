@@ -27,7 +27,7 @@ const MISREAD: [(&str, &str, Reads); 3] = [
     ("injected-result-of-wrong-type", "1", Reads::Text),
 ];
 
-/// A plain call that the recorded program gave up while it waited, which leaves no trace on the wire (P-CAN-05).
+/// A plain call that the recorded program gave up while it waited, of which .NET tells nobody (P-CAN-05).
 const GIVEN_UP: (&str, &str) = ("stream-cancel", "4");
 
 /// A member that is null is absent for our client, and no reason to end the connection (P-DIV-02): it is still there when
@@ -248,6 +248,11 @@ impl<'a> Replay<'a> {
                 program.call(id.clone(), method, arguments(message), &uploads, how, reads).await?;
                 if gives_up {
                     program.give_up(&id);
+                    // Ours tells the hub (P-DIV-06).
+                    let (lane, socket) = (Lane::Cancellations, self.server.socket(conn)?);
+                    let at = socket.live.count(&lane);
+                    socket.read_until("the cancellation", |socket| socket.live.count(&lane) > at).await?;
+                    socket.live.lanes.entry(lane).or_default().remove(at);
                 }
             }
             Lane::Items(id) if !self.is_over(conn, lane) => {

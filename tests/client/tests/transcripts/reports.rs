@@ -180,7 +180,9 @@ fn is_outcome(label: &str, line: &Line<'_>, outcome: &Outcome) -> bool {
         (Line::Closed(None), Outcome::Failed(CallError::Closed(text))) => text.starts_with("The connection was lost: "),
         (Line::Cancelled, outcome) => matches!(
             outcome,
-            Outcome::Given | Outcome::Failed(CallError::Closed(_)) | Outcome::Items(_, _, Some(CallError::Closed(_)))
+            Outcome::Given
+                | Outcome::Failed(CallError::Closed(_) | CallError::Cancelled)
+                | Outcome::Items(_, _, Some(CallError::Closed(_) | CallError::Cancelled))
         ),
         (Line::Refused, Outcome::Failed(CallError::Refused(_))) => true,
         _ => false,
@@ -246,8 +248,8 @@ pub(crate) fn compare_outcome(
     let is_same = match (outcome, ended) {
         // Nothing was asked for, or nobody waited; or the connection has ended first.
         (Outcome::Value(Value::Nil), None) | (Outcome::Given, _) => true,
-        (Outcome::Failed(CallError::Closed(_)), None) => true,
-        (Outcome::Items(items, 0, Some(CallError::Closed(_))), None) => sent.starts_with(items),
+        (Outcome::Failed(CallError::Closed(_) | CallError::Cancelled), None) => true,
+        (Outcome::Items(items, 0, Some(CallError::Closed(_) | CallError::Cancelled)), None) => sent.starts_with(items),
         (Outcome::Value(live), Some(Ended::Value(value))) => return names.unify(value, live),
         // P-INV-12, P-JSON-12
         (Outcome::Value(live), Some(Ended::Void)) => live.is_nil(),
