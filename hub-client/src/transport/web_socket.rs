@@ -129,7 +129,12 @@ impl WebSocket {
 
     /// Waits until the server has said goodbye too: a socket that is dropped earlier may take what was sent with it.
     pub(crate) async fn wait_closed(&mut self) {
-        while let Some(Ok(_)) = self.stream.next().await {}
+        while let Some(Ok(message)) = self.stream.next().await {
+            if message.is_close() {
+                // Nothing comes behind it (RFC 6455, section 5.5.1).
+                return;
+            }
+        }
     }
 }
 

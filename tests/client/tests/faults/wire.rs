@@ -172,6 +172,7 @@ async fn ids_and_cancellations_on_the_wire() {
     let stopping = join(connection.stop(), async {
         assert_eq!(socket.receive().await, "{\"type\":7}\u{1e}");
         assert_eq!(socket.receive().await, "closed 1000");
+        assert_eq!(socket.receive().await, "ended");
     });
     deadline("the end", stopping).await;
     assert_eq!(connection.protocol(), Codec::Json);

@@ -57,7 +57,9 @@ fn a_reconnect_comes_in_its_turn() {
 fn dropping_it_ends_the_connection() {
     let runtime = Runtime::new().unwrap();
     for stops in [false, true] {
-        let (client, _fake, mut socket) = open(&runtime, Connection::builder);
+        // Nobody answers the goodbye before it is over.
+        let builder = |url: String| Connection::builder(url).close_timeout(Duration::from_millis(100));
+        let (client, _fake, mut socket) = open(&runtime, builder);
         client.hub.send("Last", ()).unwrap();
         // What is kept beside it does not keep it open.
         let calls = client.hub.calls();

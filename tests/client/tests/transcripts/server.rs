@@ -182,7 +182,11 @@ impl Socket {
             Some(Ok(Message::Text(text))) => self.live.feed(text.as_bytes()).map(drop)?,
             Some(Ok(Message::Binary(bytes))) => self.live.feed(&bytes).map(drop)?,
             Some(Ok(Message::Pong(bytes))) => self.pongs.push(bytes),
-            Some(Ok(Message::Close(frame))) => self.closed = Some(frame.map_or(0, |frame| frame.code.into())),
+            Some(Ok(Message::Close(frame))) => {
+                self.closed = Some(frame.map_or(0, |frame| frame.code.into()));
+                // Its answer is not written before.
+                let _ = self.stream.flush().await;
+            }
             Some(Ok(_)) => {}
             None | Some(Err(_)) => self.closed = self.closed.or(Some(0)),
         }
