@@ -152,6 +152,10 @@ impl fmt::Display for Ended {
             Self::TimedOut(after) => {
                 write!(f, "Server timeout ({after:?}) elapsed without receiving a message from the server.")
             }
+            // The text of the error is the servers'.
+            Self::Protocol(ProtocolError::TooLarge(limit)) => {
+                write!(f, "The server sent a message of more than {limit} bytes, the receive_limit.")
+            }
             Self::Protocol(error) => write!(f, "The server broke the protocol: {error}"),
             Self::NeverConnected(error) => error.fmt(f),
             Self::GaveUp { attempts, elapsed, last } => write!(

@@ -90,7 +90,9 @@ async fn a_message_above_the_limit_ends_the_connection() {
     let builder = Connection::builder(fake.at("/hub")).receive_limit(100);
     let (connection, mut socket) = open_with(&fake, builder).await;
     socket.send(&"x".repeat(101)).await;
-    assert_eq!(connection.closed().await, Ended::Protocol(ProtocolError::TooLarge(100)));
+    let ended = connection.closed().await;
+    assert_eq!(ended, Ended::Protocol(ProtocolError::TooLarge(100)));
+    assert!(ended.to_string().contains("more than 100 bytes, the receive_limit"), "{ended}");
 }
 
 #[tokio::test]
