@@ -70,6 +70,13 @@
 //! Nobody waits for another client. A send puts the message into the outbox of each recipient, which is bounded; what
 //! happens to those who read too slowly is [`SlowReader`]'s to say. Calls of one client run in its own task, one plain
 //! call at a time by default; a method that blocks its thread must say so with [`tokio::task::spawn_blocking`].
+//!
+//! # When a method ends early
+//!
+//! A call runs to its end, though its client be gone ([`Context::disconnected`] tells). Its caller may cancel it, however:
+//! hub-client does when the future of a call is dropped, .NET from version 11 with a token. A method that is cancelled is
+//! dropped where it waits, as any future is, and so is a stream that nobody reads any more. What must not be left half done
+//! goes into a task of its own: `tokio::spawn(..).await`.
 
 mod calls;
 mod clients;
