@@ -16,13 +16,22 @@ pub async fn publish_to_connection(
     connection: &ConnectionId,
     delivery: &Delivery,
 ) -> Result<usize, Unreachable> {
-    if let Some(node) = NodeId::of(connection).filter(|node| *node != attachment.node()) {
-        let listening = attachment.publish_counted(&Topic::Node(node), delivery).await?;
-        if listening > 0 {
-            return Ok(listening);
-        }
+    match to_maker(attachment, NodeId::of(connection), delivery).await? {
+        0 => attachment.publish_counted(&Topic::Connection(connection.clone()), delivery).await,
+        listening => Ok(listening),
     }
-    attachment.publish_counted(&Topic::Connection(connection.clone()), delivery).await
+}
+
+/// Publishes to the node that made an id. Gives how many listened: 0 where it is gone, or is this one, or there is none.
+async fn to_maker(
+    attachment: &dyn Attachment,
+    maker: Option<NodeId>,
+    delivery: &Delivery,
+) -> Result<usize, Unreachable> {
+    match maker.filter(|node| *node != attachment.node()) {
+        Some(node) => attachment.publish_counted(&Topic::Node(node), delivery).await,
+        None => Ok(0),
+    }
 }
 
 /// Publishes a message for connections: once to each node that made some of their ids, all at the same time, and to the
@@ -35,16 +44,14 @@ pub async fn publish_to_connections(
     ids: impl IntoIterator<Item = ConnectionId>,
     message: &Framed,
 ) -> Result<(), Unreachable> {
-    let mut by_node: HashMap<Option<NodeId>, Vec<ConnectionId>> = HashMap::new();
+    let mut by_maker: HashMap<Option<NodeId>, Vec<ConnectionId>> = HashMap::new();
     for id in ids {
-        by_node.entry(NodeId::of(&id)).or_default().push(id);
+        by_maker.entry(NodeId::of(&id)).or_default().push(id);
     }
-    let to_node = |(node, ids): (Option<NodeId>, Vec<ConnectionId>)| async move {
-        if let Some(node) = node.filter(|node| *node != attachment.node()) {
-            let direct = Delivery::Direct { message: message.clone(), to: ids.clone() };
-            if attachment.publish_counted(&Topic::Node(node), &direct).await? > 0 {
-                return Ok(());
-            }
+    let send = |(maker, ids): (Option<NodeId>, Vec<ConnectionId>)| async move {
+        let direct = Delivery::Direct { message: message.clone(), to: ids.clone() };
+        if to_maker(attachment, maker, &direct).await? > 0 {
+            return Ok(());
         }
         let mut result = Ok(());
         for id in ids {
@@ -53,5 +60,5 @@ pub async fn publish_to_connections(
         }
         result
     };
-    together(by_node.into_iter().map(to_node)).await.into_iter().collect()
+    together(by_maker.into_iter().map(send)).await.into_iter().collect()
 }
