@@ -10,6 +10,9 @@ use serde_json::value::RawValue;
 use crate::failure::Failure;
 use crate::value::Argument;
 
+/// The longest `--timeout`, and the longest of a connection's timeouts.
+pub(crate) const MAX_TIMEOUT: Duration = Duration::from_secs(86_400);
+
 /// What `--help` prints.
 pub(crate) const HELP: &str = "\
 hubcall: calls and listens to SignalR hubs.
@@ -179,9 +182,10 @@ fn header(pair: &str) -> Result<(String, String), Failure> {
 
 fn seconds(text: &str) -> Result<Duration, Failure> {
     let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let most = MAX_TIMEOUT.as_secs();
     seconds
-        .filter(|seconds| (Duration::from_millis(1)..=Duration::from_secs(86_400)).contains(seconds))
-        .ok_or_else(|| usage(format!("--timeout is `{text}`: it is a number of seconds from 0.001 to 86400")))
+        .filter(|seconds| (Duration::from_millis(1)..=MAX_TIMEOUT).contains(seconds))
+        .ok_or_else(|| usage(format!("--timeout is `{text}`: it is a number of seconds from 0.001 to {most}")))
 }
 
 fn number(text: &str) -> Result<u64, Failure> {

@@ -8,7 +8,7 @@ use hub_core::{Args, ArgumentList, Codec};
 use serde_json::value::RawValue;
 use tokio::sync::mpsc::{Sender, channel};
 
-use crate::args::{Call, Command, What};
+use crate::args::{Call, Command, MAX_TIMEOUT, What};
 use crate::failure::{Failure, complain};
 use crate::interrupt::Interrupt;
 use crate::output::Output;
@@ -22,10 +22,6 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The same when its goodbye is the only sign that it has read what was sent.
 const CLOSE_TIMEOUT_OF_SEND: Duration = Duration::from_secs(5);
-
-/// How long the steps to a connection may take, unless `--timeout` is longer: as in every client (P-LIM-20, P-HS-18).
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(100);
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Connects, does it, and closes the connection.
 pub(crate) async fn run(command: Command, interrupt: Interrupt) -> Result<(), Failure> {
@@ -188,10 +184,9 @@ fn builder(command: &Command) -> Builder {
     for (name, value) in &command.headers {
         builder = builder.header(name, value);
     }
-    if let Some(timeout) = command.timeout {
-        // Whoever gives the connection more time than each step has by default gives it to each step.
-        builder =
-            builder.request_timeout(timeout.max(REQUEST_TIMEOUT)).handshake_timeout(timeout.max(HANDSHAKE_TIMEOUT));
+    if command.timeout.is_some() {
+        // It is for all the steps to a connection, whichever of them takes so long.
+        builder = builder.request_timeout(MAX_TIMEOUT).handshake_timeout(MAX_TIMEOUT);
     }
     if let Some(proxy) = &command.proxy {
         builder = builder.proxy(proxy);
