@@ -281,7 +281,7 @@ impl Connection {
         let (tell, sent) = oneshot::channel();
         call.waiting = Waiting::ToBeSent(tell);
         self.push(call)?;
-        sent.await.unwrap_or_else(|_| Err(Ended::Stopped.of_call()))
+        sent.await.unwrap_or(Err(CallError::Cancelled))
     }
 
     /// Hands a call over, and waits for its answer.
@@ -299,7 +299,7 @@ impl Connection {
         let answered = answered.await;
         cancel.id = None;
         // Its task never ends without an answer, unless the runtime does.
-        answered.unwrap_or_else(|_| Err(Ended::Stopped.of_call()))
+        answered.unwrap_or(Err(CallError::Cancelled))
     }
 
     /// What a call waits for, given up at a deadline. It is boxed, so that calls without one are no larger for it.
