@@ -64,19 +64,18 @@ fn options(mut words: impl Iterator<Item = String>) -> Result<Options, String> {
 }
 
 async fn run(Options { redis, address, lease }: Options) -> Result<(), String> {
-    let backplane = RedisOptions::from_url(&redis).map_err(|error| format!("--redis: {error}"))?;
+    let options = RedisOptions::from_url(&redis).map_err(|error| format!("--redis: {error}"))?;
     let (rooms, changes) = Node::new(&redis, "chat", lease).map_err(|error| format!("--redis: {error}"))?;
     // What is said while the link is down is sent when it is up again.
-    let backplane = RedisOptions { while_down: WhileDown::Wait, ..backplane };
-    let backplane = RedisBackplane::connect(backplane).await.map_err(|error| error.to_string())?;
+    let options = RedisOptions { while_down: WhileDown::Wait, ..options };
+    let backplane = RedisBackplane::connect(options).await.map_err(|error| error.to_string())?;
     let rooms = Arc::new(rooms);
 
-    let (link, redis) = (backplane.link(), backplane.clone());
-    let (app, hub) = chat::app_of(chat::route(rooms.clone()).backplane(backplane));
-    let keeper = tokio::spawn(keep(rooms, lease, hub.clone(), changes, link));
+    let (app, hub) = chat::app_of(chat::route(rooms.clone()).backplane(backplane.clone()));
+    let keeper = tokio::spawn(keep(rooms, lease, hub.clone(), changes, backplane.link()));
     let served = program::serve(&address, app, hub).await;
     keeper.abort();
     // Goodbyes to people at other nodes. They wait for the link, and nobody waits for that here.
-    let _ = tokio::time::timeout(GOODBYES, redis.flush()).await;
+    let _ = tokio::time::timeout(GOODBYES, backplane.flush()).await;
     served
 }

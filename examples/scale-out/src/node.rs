@@ -8,7 +8,7 @@ use chat::Departure;
 use chat::rules::{Refusal, folded};
 use hub_core::{ConnectionId, Result};
 use redis::{FromRedisValue, RedisResult};
-use tokio::sync::{RwLock, mpsc};
+use tokio::sync::{OwnedMutexGuard, RwLock, mpsc};
 
 use crate::rooms::{Entry, Notice, departure};
 use crate::script::{Script, explain, has_lapsed, refusal};
@@ -113,8 +113,10 @@ impl Node {
         self.connections().insert(id.clone(), Arc::new(tokio::sync::Mutex::new(local)));
     }
 
-    pub(crate) fn local(&self, id: &ConnectionId) -> Option<Arc<tokio::sync::Mutex<Local>>> {
-        self.connections().get(id).cloned()
+    /// A connection of this node, under its lock.
+    pub(crate) async fn local(&self, id: &ConnectionId) -> Option<OwnedMutexGuard<Local>> {
+        let local = self.connections().get(id).map(Arc::clone)?;
+        Some(local.lock_owned().await)
     }
 
     pub(crate) fn remove(&self, id: &ConnectionId) {
@@ -123,8 +125,7 @@ impl Node {
 
     /// Calls the script for a connection of this node.
     pub(crate) async fn ask<T: FromRedisValue>(&self, id: &ConnectionId, what: &str, rest: &[&str]) -> Result<T> {
-        let Some(local) = self.local(id) else { return Err(Refusal::Nameless.into()) };
-        let mut me = local.lock().await;
+        let mut me = self.local(id).await.ok_or(Refusal::Nameless)?;
         self.call(id, &mut me, what, rest).await
     }
 

@@ -33,8 +33,7 @@ impl Rooms for Node {
     }
 
     async fn close(&self, id: &ConnectionId) -> Result<Vec<Departure>> {
-        let Some(local) = self.local(id) else { return Ok(Vec::new()) };
-        let mut me = local.lock().await;
+        let Some(mut me) = self.local(id).await else { return Ok(Vec::new()) };
         me.open = false;
         // Should this fail, the node goes on trying, for the connection is still on its list.
         let left: Vec<Notice> = self.call(id, &mut me, "close", &[]).await?;
@@ -43,8 +42,7 @@ impl Rooms for Node {
     }
 
     async fn enter(&self, id: &ConnectionId, name: &str, key: &str) -> Result<Entered> {
-        let Some(local) = self.local(id) else { return Err(Refusal::Ended.into()) };
-        let mut me = local.lock().await;
+        let mut me = self.local(id).await.ok_or(Refusal::Ended)?;
         if !me.open {
             return Err(Refusal::Ended.into());
         }
@@ -61,8 +59,7 @@ impl Rooms for Node {
     }
 
     async fn join(&self, id: &ConnectionId, room: &str) -> Result<Option<Presence>> {
-        let Some(local) = self.local(id) else { return Err(Refusal::Nameless.into()) };
-        let mut me = local.lock().await;
+        let mut me = self.local(id).await.ok_or(Refusal::Nameless)?;
         let limits = [ROOMS_EACH, MEMBERS, ROOMS].map(|limit| limit.to_string());
         let arguments = [room, &limits[0], &limits[1], &limits[2]];
         let arrival: Option<Notice> = self.call(id, &mut me, "join", &arguments).await?;
@@ -73,8 +70,7 @@ impl Rooms for Node {
     }
 
     async fn leave(&self, id: &ConnectionId, room: &str) -> Result<Departure> {
-        let Some(local) = self.local(id) else { return Err(Refusal::Nameless.into()) };
-        let mut me = local.lock().await;
+        let mut me = self.local(id).await.ok_or(Refusal::Nameless)?;
         let left: Notice = self.call(id, &mut me, "leave", &[room]).await?;
         if let Some(person) = &mut me.person {
             person.rooms.remove(room);
