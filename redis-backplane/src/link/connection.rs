@@ -242,8 +242,8 @@ fn pushed(address: &str, push: PushInfo, receive: &dyn Receive, asked: &AtomicUs
 pub(crate) fn refusal(address: &str, error: &RedisError) -> DialError {
     let detail = error.detail().unwrap_or_default();
     // While the connection is set up, the code is lost.
-    let forbidden = detail.contains("has no permissions");
-    let advice = match if forbidden { "NOPERM" } else { error.code().unwrap_or_default() } {
+    let code = if detail.contains("has no permissions") { "NOPERM" } else { error.code().unwrap_or_default() };
+    let advice = match code {
         "WRONGPASS" => "check `user` and `password`",
         "NOAUTH" => "it wants a `password`, and a `user` if that is not the default one",
         "NOPERM" => {
