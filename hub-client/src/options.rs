@@ -82,6 +82,7 @@ impl Options {
             // A client goes on receiving while its handlers run (P-CR-09).
             parallel_calls: usize::MAX,
             open_calls: 10_000,
+            open_call_bytes: MAX_SIZE,
             detailed_errors: false,
             codecs: vec![codec],
         }

@@ -10,6 +10,8 @@ pub(super) struct KeepAlive {
     handshake: Option<Instant>,
     next_ping: Option<Instant>,
     last_received: Instant,
+    /// Since when the peer owes the rest of a message.
+    begun: Option<Instant>,
     /// A server times out only clients that have pinged (P-PING-04).
     peer_pings: bool,
 }
@@ -29,6 +31,7 @@ impl KeepAlive {
             handshake: Some(now + options.handshake_timeout),
             next_ping: None,
             last_received: now,
+            begun: None,
             peer_pings: role == Role::Client,
         }
     }
@@ -43,6 +46,17 @@ impl KeepAlive {
     /// A whole message came (P-PING-05, P-PING-06).
     pub(super) fn received(&mut self, now: Instant) {
         self.last_received = now;
+        self.begun = None;
+    }
+
+    /// All whole messages are taken, and the beginning of another may be left: it is kept in memory, so its rest has to
+    /// come in time, also from peers that never ping.
+    pub(super) fn waits_for_more(&mut self, begun: bool, now: Instant) {
+        if begun {
+            self.begun.get_or_insert(now);
+        } else {
+            self.begun = None;
+        }
     }
 
     pub(super) fn received_ping(&mut self) {
@@ -59,6 +73,7 @@ impl KeepAlive {
     pub(super) fn closed(&mut self) {
         self.handshake = None;
         self.next_ping = None;
+        self.begun = None;
         self.peer_pings = false;
     }
 
@@ -77,6 +92,7 @@ impl KeepAlive {
         }
         if !input_waits && passed(self.peer_deadline(options)) {
             self.peer_pings = false;
+            self.begun = None;
             return Some(Due::PeerTimeout);
         }
         if passed(self.next_ping) {
@@ -87,8 +103,14 @@ impl KeepAlive {
     }
 
     fn peer_deadline(&self, options: &SessionOptions) -> Option<Instant> {
+        if self.handshake.is_some() {
+            return None;
+        }
         // Where a client needs no pings, its server sends none either: there silence means nothing (P-PING-09).
         let may_be_late = self.role == Role::Server || options.keep_alive.is_some();
-        (may_be_late && self.handshake.is_none() && self.peer_pings).then(|| self.last_received + options.peer_timeout)
+        let silent_since = (may_be_late && self.peer_pings).then_some(self.last_received);
+        // A server keeps nothing for clients that never ping either.
+        let begun = self.begun.filter(|_| self.role == Role::Server);
+        [silent_since, begun].into_iter().flatten().min().map(|since| since + options.peer_timeout)
     }
 }

@@ -66,8 +66,8 @@ pub struct Session {
     options: Arc<SessionOptions>,
     codec: Option<Codec>,
     incoming: Incoming,
-    /// A plain call that waits for a slot, and everything waits behind it (P-INV-20).
-    parked: Option<Box<Invocation>>,
+    /// A plain call that waits for a slot, with the size of its message. Everything waits behind it (P-INV-20).
+    parked: Option<Box<(Invocation, usize)>>,
     ending: Option<Ending>,
     out: BytesMut,
     last_batch: usize,
@@ -285,20 +285,15 @@ impl Session {
                         }
                         // The peer could not be heard while its call was parked (P-PING-05).
                         self.keep_alive.received(self.now);
-                        if let Some(output) = self.begin(*parked, Wants::Answer) {
-                            return Some(output);
-                        }
-                        continue;
+                        let (invocation, size) = *parked;
+                        return Some(self.begin(invocation, Wants::Answer, size));
                     }
-                    match self.next_message() {
-                        Ok(Some(message)) => {
-                            if let Some(output) = self.handle_message(message) {
-                                return Some(output);
-                            }
-                            if self.parked.is_some() {
-                                return None;
-                            }
-                        }
+                    match self.next_frame() {
+                        Ok(Some((codec, frame))) => match codec.decode(&frame) {
+                            Ok(Some(message)) => return self.handle_message(message, frame.len()),
+                            Ok(None) => return Some(Output::Settled),
+                            Err(error) => self.fail(error),
+                        },
                         Ok(None) => return None,
                         Err(error) => self.fail(error),
                     }
@@ -356,31 +351,31 @@ impl Session {
 
     // Messages.
 
-    fn next_message(&mut self) -> Result<Option<Message>, ProtocolError> {
+    fn next_frame(&mut self) -> Result<Option<(Codec, Bytes)>, ProtocolError> {
         let Some(codec) = self.codec else { return Ok(None) };
-        while let Some(frame) = self.incoming.next_frame(codec.into(), self.options.receive_limit)? {
-            self.keep_alive.received(self.now);
-            if let Some(message) = codec.decode(&frame)? {
-                return Ok(Some(message));
-            }
+        let frame = self.incoming.next_frame(codec.into(), self.options.receive_limit)?;
+        match frame {
+            Some(_) => self.keep_alive.received(self.now),
+            None => self.keep_alive.waits_for_more(!self.incoming.is_empty(), self.now),
         }
-        Ok(None)
+        Ok(frame.map(|frame| (codec, frame)))
     }
 
-    fn handle_message(&mut self, message: Message) -> Option<Output> {
-        match message {
+    /// `None` when the call has to wait for a slot.
+    fn handle_message(&mut self, message: Message, size: usize) -> Option<Output> {
+        Some(match message {
             Message::Invocation(invocation) => {
                 if invocation.streams.is_empty() && !self.has_slot() {
-                    self.parked = Some(Box::new(invocation));
+                    self.parked = Some(Box::new((invocation, size)));
                     return None;
                 }
-                self.begin(invocation, Wants::Answer)
+                self.begin(invocation, Wants::Answer, size)
             }
             Message::StreamInvocation(invocation) if self.role == Role::Client => {
-                Some(Output::Ignored(Ignored::StreamInvocation(invocation.target)))
+                Output::Ignored(Ignored::StreamInvocation(invocation.target))
             }
-            Message::StreamInvocation(invocation) => self.begin(invocation, Wants::Stream),
-            Message::StreamItem { id, item } => Some(match self.served.upload(&id) {
+            Message::StreamInvocation(invocation) => self.begin(invocation, Wants::Stream, size),
+            Message::StreamItem { id, item } => match self.served.upload(&id) {
                 Some((call, upload)) => Output::UploadItem { call, upload, item },
                 None => match self.asked.get(&id) {
                     Some(true) => Output::Item { id, item },
@@ -391,22 +386,22 @@ impl Session {
                     }
                     None => Output::Ignored(Ignored::StreamItem(id)),
                 },
-            }),
-            Message::Completion { id, outcome } => Some(match self.served.end_upload(&id) {
+            },
+            Message::Completion { id, outcome } => match self.served.end_upload(&id) {
                 Some((call, upload)) => {
                     let error = if let Outcome::Error(error) = outcome { Some(error) } else { None };
                     Output::UploadEnd { call, upload, error }
                 }
                 None if self.asked.remove(&id).is_some() => Output::Answered { id, outcome },
                 None => Output::UnknownCompletion(id),
-            }),
-            Message::CancelInvocation { id } => Some(match self.served.find(&id) {
+            },
+            Message::CancelInvocation { id } => match self.served.find(&id) {
                 Some(call) => Output::Cancelled(call),
                 None => Output::Ignored(Ignored::Cancellation(id)),
-            }),
+            },
             Message::Ping => {
                 self.keep_alive.received_ping();
-                None
+                Output::Settled
             }
             Message::Close { error, allow_reconnect } => {
                 if self.role == Role::Server {
@@ -414,36 +409,41 @@ impl Session {
                     self.write(&Message::Close { error: None, allow_reconnect: false });
                 }
                 self.end(Ending::PeerClosed { error, allow_reconnect });
-                None
+                Output::Settled
             }
             // They mean nothing without stateful reconnect (P-SR-25).
-            Message::Ack { .. } | Message::Sequence { .. } => None,
-        }
+            Message::Ack { .. } | Message::Sequence { .. } => Output::Settled,
+        })
     }
 
     fn has_slot(&self) -> bool {
         self.served.slots_taken() < self.options.parallel_calls
     }
 
-    fn begin(&mut self, invocation: Invocation, wants: Wants) -> Option<Output> {
+    /// Begins a call whose message had this size, or refuses it.
+    fn begin(&mut self, invocation: Invocation, wants: Wants, size: usize) -> Output {
         let Invocation { headers, id, target, arguments, streams } = invocation;
         let wants = if id.is_none() { Wants::Nothing } else { wants };
+        let open = self.served.len();
         let refusal = match &id {
             Some(id) if wants == Wants::Stream && self.served.has_stream(id) => {
                 Some(format!("Invocation ID '{id}' is already in use."))
             }
-            _ if self.served.len() >= self.options.open_calls => Some(format!(
-                "Failed to invoke '{target}' due to an error on the server. HubException: The connection has {} calls \
-                 open, which is the most that are allowed.",
-                self.options.open_calls
-            )),
+            _ if open >= self.options.open_calls => {
+                Some(too_much(&target, &format!("The connection has {} calls open", self.options.open_calls)))
+            }
+            // A single larger one passes when no other is open.
+            _ if open > 0 && self.served.bytes().saturating_add(size) > self.options.open_call_bytes => {
+                let limit = self.options.open_call_bytes;
+                Some(too_much(&target, &format!("With this call those that the connection has open exceed {limit} bytes")))
+            }
             _ => None,
         };
         if let Some(error) = refusal {
             if let Some(id) = id {
                 self.write(&Message::Completion { id, outcome: Outcome::Error(error) });
             }
-            return None;
+            return Output::Settled;
         }
         let mut seen = HashSet::with_capacity(streams.len());
         if let Some(reused) = streams.iter().find(|stream| self.served.has_upload(stream) || !seen.insert(*stream)) {
@@ -452,11 +452,11 @@ impl Session {
                 let error = format!("Stream ID '{reused}' is already in use.");
                 self.write(&Message::Completion { id, outcome: Outcome::Error(error) });
             }
-            return Some(Output::Ignored(ignored));
+            return Output::Ignored(ignored);
         }
         let uploads = streams.len();
-        let key = self.served.begin(id, wants, streams);
-        Some(Output::Call(IncomingCall { key, target, arguments, wants, uploads, headers }))
+        let key = self.served.begin(id, wants, streams, size);
+        Output::Call(IncomingCall { key, target, arguments, wants, uploads, headers })
     }
 
     // Writing and ending.
@@ -511,4 +511,11 @@ impl Session {
         // The beginning of a message is none (P-PING-06).
         self.parked.is_some() || self.incoming.has_news()
     }
+}
+
+fn too_much(target: &str, what: &str) -> String {
+    format!(
+        "Failed to invoke '{target}' due to an error on the server. HubException: {what}, which is the most that are \
+         allowed."
+    )
 }

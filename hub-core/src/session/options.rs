@@ -19,6 +19,9 @@ pub struct SessionOptions {
     pub parallel_calls: usize,
     /// How many calls of any kind the peer may have open: streams, uploads, and calls that wait for its own answer.
     pub open_calls: usize,
+    /// How many bytes the messages may have in all that made the open calls. A single larger one passes when no other
+    /// call is open.
+    pub open_call_bytes: usize,
     /// Whether error texts explain themselves to the peer (P-LIM-08).
     pub detailed_errors: bool,
     /// The protocols that may be chosen (P-LIM-19).
@@ -34,6 +37,7 @@ impl Default for SessionOptions {
             handshake_timeout: Duration::from_secs(15),
             parallel_calls: 1,
             open_calls: 1000,
+            open_call_bytes: 1024 * 1024,
             detailed_errors: false,
             codecs: Codec::ALL.to_vec(),
         }

@@ -51,6 +51,9 @@ pub enum Output {
     },
     /// A Completion that answers nothing here: late, or meant for somebody else (P-CR-03, P-CR-12).
     UnknownCompletion(InvocationId),
+    /// A message that the session dealt with by itself, such as a ping. Every message that is taken has one output, so
+    /// that the driver can count how much it works off at a time.
+    Settled,
     /// Something that does no harm and nothing: for the log (P-INV-17, P-UP-05, P-CAN-03).
     Ignored(Ignored),
     /// The session is over. It is the last output; what is left to write is written, then the transport ends.

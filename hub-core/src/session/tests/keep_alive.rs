@@ -46,6 +46,30 @@ fn p_ping_04_only_clients_that_ping_are_timed_out() {
 }
 
 #[test]
+fn the_rest_of_a_message_has_to_come_in_time_from_clients_that_never_ping_too() {
+    for (codec, part) in [(Codec::Json, &b"{\"type\""[..]), (Codec::MessagePack, &[2, 0x91])] {
+        let mut end = End::open_server(SessionOptions::default(), codec);
+        end.wait(SECOND * 3600);
+        assert_eq!(end.take(part), NOTHING);
+        end.wait(SECOND * 29);
+        assert_eq!(end.take(&part[..0]), NOTHING);
+        end.wait(SECOND - Duration::from_millis(1));
+        assert_eq!(end.outputs(), NOTHING);
+        end.wait(Duration::from_millis(1));
+        assert_eq!(end.outputs(), ["closed TimedOut"], "{codec:?}");
+    }
+    let mut end = End::json(SessionOptions::default());
+    end.take_text(r#"{"type":99"#);
+    end.wait(SECOND * 29);
+    // It is complete, and the next has begun.
+    end.take_text(r#"}␞{"type":99"#);
+    end.wait(SECOND * 29);
+    end.take_text("}␞");
+    end.wait(SECOND * 3600);
+    assert_eq!(end.outputs(), NOTHING);
+}
+
+#[test]
 fn p_ping_05_06_what_counts_as_a_sign_of_life() {
     for (codec, whole, part) in
         [(Codec::Json, &b"{\"type\":6}\x1e"[..], &b"{\"type\""[..]), (Codec::MessagePack, &[2, 0x91, 6], &[2, 0x91])]

@@ -81,8 +81,12 @@ impl End {
     }
 
     fn output(&mut self) -> Option<String> {
-        let output = self.session.poll_output(self.now)?;
-        Some(self.tell(output))
+        loop {
+            match self.session.poll_output(self.now)? {
+                Output::Settled => {}
+                output => return Some(self.tell(output)),
+            }
+        }
     }
 
     fn written(&mut self) -> Vec<u8> {
@@ -133,6 +137,7 @@ impl End {
             Output::Item { id, item } => format!("item {id} {item:?}"),
             Output::Answered { id, outcome } => format!("answered {id} {outcome:?}"),
             Output::UnknownCompletion(id) => format!("unknown completion {id}"),
+            Output::Settled => "settled".to_owned(),
             Output::Ignored(ignored) => format!("ignored {ignored:?}"),
             Output::Closed(ending) => format!("closed {ending:?}"),
         }

@@ -196,6 +196,61 @@ fn no_more_calls_are_open_than_allowed() {
 }
 
 #[test]
+fn open_calls_are_bounded_in_bytes_too() {
+    let options = SessionOptions { open_call_bytes: 2000, parallel_calls: 9, ..SessionOptions::default() };
+    let mut end = End::json(options);
+    let large = |id: &str, size| {
+        format!(r#"{{"type":1,"invocationId":"{id}","target":"A","arguments":["{}"]}}␞"#, "x".repeat(size))
+    };
+    assert_eq!(end.take_text(&large("1", 3000)).len(), 1, "a single larger one, alone");
+    assert_eq!(end.take_text(&(large("2", 1) + &stream("3", "S"))), NOTHING);
+    let refusal = |id: &str, target: &str| {
+        format!(
+            r#"{{"type":3,"invocationId":"{id}","error":"Failed to invoke '{target}' due to an error on the server. HubException: With this call those that the connection has open exceed 2000 bytes, which is the most that are allowed."}}␞"#
+        )
+    };
+    assert_eq!(end.text(), refusal("2", "A") + &refusal("3", "S"));
+    end.answer(0, "1");
+    end.text();
+    assert_eq!(end.take_text(&(large("4", 800) + &large("5", 800))).len(), 2);
+    assert_eq!(end.take_text(&large("6", 800)), NOTHING);
+    end.answer(1, "1");
+    assert_eq!(end.take_text(&large("7", 800)).len(), 1, "what has ended does not count");
+}
+
+#[test]
+fn every_message_that_is_taken_has_one_output() {
+    // So that a driver can bound what it works off at a time.
+    let mut end = End::json(SessionOptions { open_calls: 1, ..SessionOptions::default() });
+    let ignored = r#"{"type":6}␞{"type":99}␞{"type":8,"sequenceId":1}␞{"type":5,"invocationId":"x"}␞"#;
+    let text = stream("1", "S") + ignored + &stream("2", "S") + &call("3", "A");
+    end.session.handle_bytes(end.now, Bytes::from(text.replace('␞', "\x1e")));
+    let outputs = std::iter::from_fn(|| end.session.poll_output(end.now)).count();
+    assert_eq!(outputs, 7);
+}
+
+#[test]
+fn a_key_of_a_call_that_has_ended_names_no_later_one() {
+    let mut end = End::json(SessionOptions::default());
+    end.take_text(&stream("1", "S"));
+    end.answer(0, "null");
+    // More than the tables keep room for, so that they are made anew.
+    for id in 2..50 {
+        end.take_text(&stream(&id.to_string(), "S"));
+    }
+    for call in 1..49 {
+        end.answer(call, "null");
+    }
+    end.take_text(&stream("99", "S"));
+    end.text();
+    for call in 0..49 {
+        end.answer(call, "null");
+    }
+    assert_eq!(end.text(), "");
+    assert_eq!(end.take_text(r#"{"type":5,"invocationId":"99"}␞"#), ["cancelled #49"]);
+}
+
+#[test]
 fn p_cr_01_02_06_12_13_client_results() {
     let mut end = End::json(SessionOptions::default());
     for id in ["s1", "s2", "s3", "s4"] {
