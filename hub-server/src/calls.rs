@@ -12,7 +12,8 @@ use hub_core::message::Target;
 use hub_core::session::CallKey;
 use hub_core::{HubError, Payload};
 
-use crate::dispatcher::{UploadSender, panic_message};
+use crate::dispatcher::panic_message;
+use crate::uploads::{NotWanted, UploadSender};
 
 /// How a call ended.
 #[derive(Debug)]
@@ -155,13 +156,9 @@ impl Calls {
     pub(crate) fn upload_item(&mut self, cx: &mut Context<'_>, call: CallKey, upload: usize, item: Payload) {
         let Some(place) = self.uploads.get_mut(&call).and_then(|uploads| uploads.get_mut(upload)) else { return };
         let Some(sender) = place else { return };
-        match sender.poll_ready(cx) {
-            Poll::Ready(Ok(())) => {
-                // The place is kept for this item.
-                let _ = sender.start_send(Ok(item));
-            }
-            // The method wants no more of them.
-            Poll::Ready(Err(_)) => *place = None,
+        match sender.poll_place(cx, &item) {
+            Poll::Ready(Ok(())) => sender.send(&item),
+            Poll::Ready(Err(NotWanted)) => *place = None,
             Poll::Pending => self.stalled = Some(Stalled { call, upload, item }),
         }
     }
@@ -169,7 +166,7 @@ impl Calls {
     pub(crate) fn end_upload(&mut self, call: CallKey, upload: usize, error: Option<String>) {
         let place = self.uploads.get_mut(&call).and_then(|uploads| uploads.get_mut(upload));
         if let Some(sender) = place.and_then(Option::take) {
-            finish_upload(&sender, error);
+            sender.finish(error);
         }
     }
 
@@ -180,7 +177,7 @@ impl Calls {
             running.cancel();
         }
         for sender in self.uploads.drain().flat_map(|(_, senders)| senders).flatten() {
-            finish_upload(&sender, Some("The underlying connection was closed.".to_owned()));
+            sender.finish(Some("The underlying connection was closed.".to_owned()));
         }
     }
 
@@ -193,12 +190,5 @@ impl Calls {
 
     fn each(&mut self) -> impl Iterator<Item = &mut Running> {
         self.running.iter_mut().flat_map(|running| running.iter_mut())
-    }
-}
-
-fn finish_upload(sender: &UploadSender, error: Option<String>) {
-    if let Some(error) = error {
-        // Each sender has a place of its own, so there is room for the error.
-        let _ = sender.clone().try_send(Err(HubError::public(error)));
     }
 }

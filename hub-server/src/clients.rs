@@ -11,7 +11,7 @@ use hub_core::{
 };
 use serde::de::DeserializeOwned;
 
-use crate::fan_out::deliver;
+use crate::fan_out::{Delivered, deliver};
 use crate::hub::HubState;
 use crate::outbox::{Ask, Command};
 use crate::peer::Peer;
@@ -32,11 +32,13 @@ impl Many {
 impl Remote for Many {
     async fn send<A: Arguments>(&self, target: &str, arguments: A) -> Result<(), CallError> {
         refuse_uploads::<A>()?;
-        let for_others = with_outgoing(target, &arguments, |message| deliver(&self.hub, &self.to, message))?;
-        if let (Some(message), Some(nodes)) = (for_others, &self.hub.nodes) {
-            nodes.deliver(&self.to, message).await?;
-        }
-        Ok(())
+        let mut delivered = with_outgoing(target, &arguments, |message| deliver(&self.hub, &self.to, message))?;
+        let sent = match (delivered.elsewhere.take(), &self.hub.nodes) {
+            (Some(message), Some(nodes)) => nodes.deliver(&self.to, message).await,
+            _ => Ok(()),
+        };
+        delivered.give_way(&self.hub).await;
+        Ok(sent?)
     }
 }
 
@@ -69,7 +71,11 @@ impl Remote for One {
     async fn send<A: Arguments>(&self, target: &str, arguments: A) -> Result<(), CallError> {
         refuse_uploads::<A>()?;
         if let Some(peer) = self.hub.registry.connection(&self.id) {
-            peer.send(with_outgoing(target, &arguments, |message| message.framed(peer.codec()))?);
+            let message = with_outgoing(target, &arguments, |message| message.framed(peer.codec()))?;
+            let mut delivered = Delivered::default();
+            delivered.push(&peer, self.hub.held.count(message), self.hub.held.is_over());
+            delivered.log();
+            delivered.give_way(&self.hub).await;
         } else if let Some(nodes) = &self.hub.nodes {
             let message = with_outgoing(target, &arguments, |message| message.in_all_codecs())?;
             nodes.direct([self.id.clone()], &message).await?;

@@ -16,15 +16,17 @@ use hub_core::session::{Ending, IncomingCall, Output, Session};
 use hub_core::{Codec, HubError, Identity, InvocationId, ProtocolError, TransferFormat};
 use tokio::time::Sleep;
 
+use crate::budget::Budget;
 use crate::calls::{Calls, Finished};
 use crate::context::DisconnectReason;
 use crate::dispatcher::{Begun, Service, not_invoked, outcome};
 use crate::events;
 use crate::hub::HubState;
-use crate::outbox::{Command, End};
+use crate::line::Line;
+use crate::outbox::{Command, End, now};
 use crate::peer::Peer;
 use crate::request::Request;
-use crate::shutdown::Open;
+use crate::shutdown::{LAST_WORDS, Open};
 use crate::tokens::Attached;
 use crate::transport::{Lost, Received, Transport};
 
@@ -58,7 +60,7 @@ pub(crate) fn serve<T: Transport>(
 }
 
 struct Driver<T> {
-    transport: T,
+    line: Line<T>,
     session: Session,
     hub: Arc<HubState>,
     service: Arc<dyn Service>,
@@ -74,14 +76,14 @@ struct Driver<T> {
     /// Whether it has, so that the disconnected hook runs in the end (P-CLS-04).
     was_connected: bool,
     calls: Calls,
-    /// Calls that ended while the socket was blocked: what they sent waits in the outbox, and goes first (P-LT-16).
-    unanswered: Vec<Finished>,
     questions: HashMap<InvocationId, oneshot::Sender<Outcome>>,
     commands: VecDeque<Command>,
     /// Messages and bytes that the session took from the outbox, and the socket has not taken yet.
     moved: (usize, usize),
-    /// Since when the socket takes nothing.
+    /// Since when the socket has not taken all that it was given.
     blocked: Option<Instant>,
+    /// Since when it has taken nothing of that.
+    stuck: Option<Instant>,
     expires: Option<Instant>,
     /// The server stops: calls that run are finished, none begins.
     stopping: bool,
@@ -96,9 +98,10 @@ impl<T: Transport> Driver<T> {
     fn new(transport: T, hub: Arc<HubState>, service: Arc<dyn Service>, opening: Opening) -> Self {
         let Opening { attached, identity, request } = opening;
         let expires = identity.expires_at().filter(|_| hub.options().close_on_authentication_expiration);
+        hub.runs_here();
         Self {
             session: Session::server(Arc::clone(hub.session_options()), T::FORMAT, now()),
-            transport,
+            line: Line::Up(transport),
             expires: expires.map(|at| now() + at.duration_since(SystemTime::now()).unwrap_or_default()),
             hub,
             service,
@@ -109,11 +112,11 @@ impl<T: Transport> Driver<T> {
             hook: None,
             was_connected: false,
             calls: Calls::default(),
-            unanswered: Vec::new(),
             questions: HashMap::new(),
             commands: VecDeque::new(),
             moved: (0, 0),
             blocked: None,
+            stuck: None,
             stopping: false,
             gone: None,
             reason: None,
@@ -121,25 +124,32 @@ impl<T: Transport> Driver<T> {
         }
     }
 
-    /// Does all that can be done now. What is ready is taken in before anything is written, so that everything for the
-    /// socket leaves in one write.
+    /// Does what can be done now, within a budget. What is ready is taken in before anything is written, so that
+    /// everything for the socket leaves in one write.
     fn poll(&mut self, cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>) -> Poll<DisconnectReason> {
         let now = now();
         if timer.as_mut().poll(cx).is_ready() {
             self.handle_timeout(now);
         }
+        self.line.poll_leave(cx);
+        let mut budget = Budget::new();
         let mut receiving = true;
         loop {
-            let progress = self.poll_receive(cx, now, &mut receiving)
+            let progress = self.poll_receive(cx, now, &mut receiving, &mut budget)
                 | self.poll_hook(cx)
-                | self.poll_session(cx, now)
+                | self.poll_session(cx, now, &mut budget)
                 | self.poll_calls(cx)
                 | self.take_commands(cx);
-            if progress && self.session.output_len() < WRITE_BATCH {
+            if progress && !budget.is_spent() && self.session.output_len() < WRITE_BATCH {
                 continue;
             }
             let was_blocked = self.blocked.is_some();
-            self.poll_write(cx, now);
+            self.poll_write(cx, now, &mut budget);
+            if budget.is_spent() {
+                // Others have their turn first.
+                cx.waker().wake_by_ref();
+                break;
+            }
             // What waited for the socket goes on with it. Once it blocks, all others are asked again, so that they wake
             // this task.
             if !progress && (self.blocked.is_some() || !was_blocked) {
@@ -152,23 +162,35 @@ impl<T: Transport> Driver<T> {
             }
             return Poll::Ready(self.reason.take().unwrap_or(DisconnectReason::Lost));
         }
+        if self.gone.is_some()
+            && let Some(peer) = &self.peer
+        {
+            // What is left to be done may take long: it is no member until then.
+            self.hub.registry.remove(peer);
+        }
         self.set_timer(cx, timer);
         Poll::Pending
     }
 
     /// Takes what the socket has, as long as there is room for it. `receiving` ends with the first time that it has
     /// nothing: it will wake this task.
-    fn poll_receive(&mut self, cx: &mut Context<'_>, now: Instant, receiving: &mut bool) -> bool {
+    fn poll_receive(&mut self, cx: &mut Context<'_>, now: Instant, receiving: &mut bool, budget: &mut Budget) -> bool {
         let full = self.blocked.is_some() || !self.session.wants_input();
-        if !*receiving || full || self.gone.is_some() || self.session.is_closed() {
+        if !*receiving || full || budget.is_spent() || self.session.is_closed() {
             return false;
         }
-        let Poll::Ready(received) = self.transport.poll_receive(cx) else {
+        let Line::Up(transport) = &mut self.line else { return false };
+        let Poll::Ready(received) = transport.poll_receive(cx) else {
             *receiving = false;
             return false;
         };
         match received {
-            Received::Bytes(bytes) => self.session.handle_bytes(now, bytes),
+            Received::Bytes(bytes) => {
+                // Also what brings none costs something.
+                budget.spend_message();
+                budget.spend_bytes(bytes.len());
+                self.session.handle_bytes(now, bytes);
+            }
             Received::End { closed: true } => self.set_gone(DisconnectReason::ClosedByClient),
             Received::End { closed: false } => self.set_gone(DisconnectReason::Lost),
             Received::TooLarge => self.session.fail(ProtocolError::TooLarge(self.hub.session_options().receive_limit)),
@@ -200,21 +222,26 @@ impl<T: Transport> Driver<T> {
 
     /// Takes what the client sent, unless the client has to wait: for the connected hook, for a place in an upload, or
     /// until it reads what was written to it.
-    fn poll_session(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+    fn poll_session(&mut self, cx: &mut Context<'_>, now: Instant, budget: &mut Budget) -> bool {
         let mut progress = false;
         while self.hook.is_none()
             && self.blocked.is_none()
+            && !budget.is_spent()
             && self.session.output_len() < WRITE_BATCH
             && !self.calls.poll_stalled(cx)
         {
             match self.session.poll_output(now) {
                 Some(output) => self.handle_output(cx, output),
-                // All that a client sent is served before it counts as gone.
-                None if self.gone.is_some() && !self.session.is_parked() && !self.session.is_closed() => {
-                    self.session.handle_end(now);
+                None if self.gone.is_none() || self.session.is_closed() => break,
+                // What a client sent before it went is still done, one call after the other. What it was asked, it will
+                // not answer any more.
+                None if self.session.is_parked() => {
+                    self.questions.clear();
+                    break;
                 }
-                None => break,
+                None => self.session.handle_end(now),
             }
+            budget.spend_message();
             progress = true;
         }
         progress
@@ -241,7 +268,7 @@ impl<T: Transport> Driver<T> {
             Output::UnknownCompletion(id) => events::unknown_completion(self.hub.name(), &self.attached.id, &id),
             Output::Ignored(what) => events::ignored(self.hub.name(), &self.attached.id, &what),
             Output::Closed(ending) => self.handle_ending(ending),
-            // Streams are asked for by clients only.
+            // Streams are asked for by clients only; what the session settles by itself is no business of others.
             _ => {}
         }
     }
@@ -263,7 +290,7 @@ impl<T: Transport> Driver<T> {
     fn begin(&mut self, cx: &mut Context<'_>, call: IncomingCall) {
         let Some(peer) = &self.peer else { return };
         let (key, target) = (call.key, call.target.clone());
-        if self.stopping {
+        if self.stopping || self.hub.shutdown.has_begun() {
             let text = HubError::public("The server is shutting down.").wire_text(&not_invoked(&target), false);
             self.session.answer(key, Outcome::Error(text));
             return;
@@ -272,7 +299,7 @@ impl<T: Transport> Driver<T> {
             Begun::Refused(text) => self.session.answer(key, Outcome::Error(text)),
             Begun::Running { future, kind, uploads } => {
                 if let Some(finished) = self.calls.begin(cx, key, target, kind, future, uploads) {
-                    self.answer(cx, finished);
+                    self.answer(finished);
                 }
             }
         }
@@ -280,29 +307,25 @@ impl<T: Transport> Driver<T> {
 
     fn poll_calls(&mut self, cx: &mut Context<'_>) -> bool {
         let mut progress = false;
-        if self.blocked.is_none() {
-            for finished in std::mem::take(&mut self.unanswered) {
-                self.answer(cx, finished);
-                progress = true;
-            }
-        }
         while let Some(finished) = self.calls.poll_finished(cx) {
-            if self.blocked.is_some() {
-                self.unanswered.push(finished);
-            } else {
-                self.answer(cx, finished);
-            }
+            self.answer(finished);
             progress = true;
-        }
-        if self.stopping && self.calls.is_empty() && self.unanswered.is_empty() && !self.session.is_closed() {
-            self.session.close(None, true);
         }
         progress
     }
 
-    fn answer(&mut self, cx: &mut Context<'_>, finished: Finished) {
+    fn answer(&mut self, finished: Finished) {
         // What the method sent to its caller comes before its answer (P-LT-16).
-        self.take_commands(cx);
+        let finished = match &self.peer {
+            Some(peer) => peer.outbox().push_answer(finished),
+            None => Some(finished),
+        };
+        if let Some(finished) = finished {
+            self.answer_now(finished);
+        }
+    }
+
+    fn answer_now(&mut self, finished: Finished) {
         let key = finished.key;
         self.session.answer(key, outcome(&self.hub, &self.attached.id, finished));
     }
@@ -310,9 +333,10 @@ impl<T: Transport> Driver<T> {
     /// Moves what others want to send into the session.
     fn take_commands(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(peer) = &self.peer else { return false };
-        let end = peer.outbox().poll_take(cx, self.blocked.is_some(), &mut self.commands);
-        let progress = end.is_some() || !self.commands.is_empty();
-        for command in self.commands.drain(..) {
+        let mut commands = std::mem::take(&mut self.commands);
+        let end = peer.outbox().poll_take(cx, self.blocked.is_some(), &mut commands);
+        let mut progress = end.is_some() || !commands.is_empty();
+        for command in commands.drain(..) {
             match command {
                 Command::Send(message) => {
                     self.moved = (self.moved.0 + 1, self.moved.1 + message.len());
@@ -322,6 +346,7 @@ impl<T: Transport> Driver<T> {
                     self.moved = (self.moved.0 + 1, self.moved.1 + item.bytes().len());
                     self.session.item(call, item);
                 }
+                Command::Answer(finished) => self.answer_now(*finished),
                 Command::Ask(ask) => {
                     if let Some(id) = &ask.invocation.id {
                         self.questions.insert(id.clone(), ask.answer);
@@ -335,9 +360,9 @@ impl<T: Transport> Driver<T> {
                 Command::ReleaseSlot(call) => self.session.release_slot(call),
             }
         }
-        if self.commands.capacity() > 64 {
-            // Not kept for a connection that may be idle from now on.
-            self.commands = VecDeque::new();
+        if commands.capacity() <= 64 {
+            // More is not kept for a connection that may be idle from now on.
+            self.commands = commands;
         }
         match end {
             Some(End::Abort) => self.end(DisconnectReason::Aborted, None, false),
@@ -349,57 +374,74 @@ impl<T: Transport> Driver<T> {
                 self.stopping = true;
                 self.reason.get_or_insert(DisconnectReason::Shutdown);
             }
-            Some(End::ShutdownNow) => self.end(DisconnectReason::Shutdown, None, true),
+            Some(End::ShutdownNow) => {
+                self.stopping = true;
+                self.end(DisconnectReason::Shutdown, None, true);
+            }
             None => {}
+        }
+        // Not before the last answers are in the session.
+        if self.is_said() && !progress && self.blocked.is_none() && !self.session.is_closed() {
+            self.session.close(None, true);
+            progress = true;
         }
         progress
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>, now: Instant) {
-        if self.subscribing.is_some() {
-            return;
-        }
-        loop {
-            if self.gone.is_some() {
-                // Nobody reads it.
-                while self.session.poll_write().is_some() {}
-                self.blocked = None;
-            } else {
+    /// Gives the socket what there is for it, and tells the outbox what became of that.
+    fn poll_write(&mut self, cx: &mut Context<'_>, now: Instant, budget: &mut Budget) {
+        let before = self.stuck;
+        match &mut self.line {
+            // Senders need not wait for it.
+            _ if self.subscribing.is_some() => self.stuck = self.stuck.or(Some(now)),
+            Line::Up(transport) => {
                 let format = self.session.codec().map_or(TransferFormat::Text, Codec::transfer_format);
-                while self.transport.has_room()
-                    && let Some(messages) = self.session.poll_write()
-                {
-                    if let Err(Lost) = self.transport.send(messages, format) {
-                        self.set_gone(DisconnectReason::Lost);
+                let flushed = loop {
+                    let mut lost = false;
+                    while transport.has_room()
+                        && let Some(messages) = self.session.poll_write()
+                    {
+                        budget.spend_bytes(messages.len());
+                        lost |= transport.send(messages, format).is_err();
                     }
-                }
-                match self.transport.poll_flush(cx) {
-                    Poll::Ready(Ok(())) => self.blocked = None,
+                    let flushed = if lost { Poll::Ready(Err(Lost)) } else { transport.poll_flush(cx) };
+                    if !matches!(flushed, Poll::Ready(Ok(()))) || self.session.output_len() == 0 {
+                        break flushed;
+                    }
+                };
+                match flushed {
+                    Poll::Ready(Ok(())) => (self.blocked, self.stuck) = (None, None),
                     Poll::Ready(Err(Lost)) => self.set_gone(DisconnectReason::Lost),
                     Poll::Pending => {
-                        self.blocked.get_or_insert(now);
-                        return;
+                        self.blocked = self.blocked.or(Some(now));
+                        self.stuck = self.stuck.or(Some(now));
                     }
                 }
             }
-            if self.session.output_len() == 0 {
-                break;
-            }
+            Line::Leaving(_) | Line::Down => {}
         }
-        if self.moved.0 > 0
-            && let Some(peer) = &self.peer
-        {
-            let (messages, bytes) = std::mem::take(&mut self.moved);
-            peer.outbox().written(messages, bytes);
+        if !matches!(self.line, Line::Up(_)) {
+            // Nobody reads it.
+            while self.session.poll_write().is_some() {}
+        }
+        let Some(peer) = &self.peer else { return };
+        let taken = if self.session.output_len() == 0 && self.blocked.is_none() {
+            std::mem::take(&mut self.moved)
+        } else {
+            (0, 0)
+        };
+        if taken.0 > 0 || self.stuck != before || !self.calls.is_empty() && peer.outbox().streams_wait() {
+            peer.outbox().offered(taken.0, taken.1, self.stuck);
         }
     }
 
     fn handle_timeout(&mut self, now: Instant) {
         self.session.handle_timeout(now);
-        if self.blocked.is_some_and(|since| since + self.hub.options().transport_send_timeout <= now) {
+        if self.unblocked_by().is_some_and(|at| at <= now) {
             // Nothing more can be said to this client.
-            self.end(DisconnectReason::SendTimedOut, None, true);
-            self.set_gone(DisconnectReason::SendTimedOut);
+            let reason = if self.stopping { DisconnectReason::Shutdown } else { DisconnectReason::SendTimedOut };
+            self.end(reason.clone(), None, true);
+            self.set_gone(reason);
         }
         if self.expires.is_some_and(|at| at <= now) {
             self.expires = None;
@@ -407,11 +449,20 @@ impl<T: Transport> Driver<T> {
         }
     }
 
+    /// Until when the socket has to take what it was given. A shutdown does not wait long for it once the calls are done.
+    fn unblocked_by(&self) -> Option<Instant> {
+        let timeout = self.hub.options().transport_send_timeout;
+        self.blocked.map(|since| since + if self.is_said() { timeout.min(LAST_WORDS) } else { timeout })
+    }
+
+    /// Whether the server stops and no call runs any more.
+    fn is_said(&self) -> bool {
+        self.stopping && (self.calls.is_empty() || self.session.is_closed())
+    }
+
     fn set_timer(&self, cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>) {
-        let unblocked_by = self.blocked.map(|since| since + self.hub.options().transport_send_timeout);
-        let Some(next) = [self.session.poll_timeout(), unblocked_by, self.expires].into_iter().flatten().min() else {
-            return;
-        };
+        let deadlines = [self.session.poll_timeout(), self.unblocked_by(), self.expires];
+        let Some(next) = deadlines.into_iter().flatten().min() else { return };
         // A deadline that has moved away is noticed when the timer fires: setting it anew costs more.
         if timer.is_elapsed() || timer.deadline().into_std() > next {
             timer.as_mut().reset(next.into());
@@ -421,11 +472,22 @@ impl<T: Transport> Driver<T> {
         }
     }
 
-    /// Nothing reaches the client any more. What it sent before is still served.
+    /// Nothing reaches the client any more, and its socket goes now. What it sent before is still served.
     fn set_gone(&mut self, reason: DisconnectReason) {
-        self.gone.get_or_insert(reason);
-        if let Some(peer) = &self.peer {
-            peer.set_gone();
+        if self.gone.is_some() {
+            return;
+        }
+        match reason {
+            DisconnectReason::ClosedByClient => self.line.leave(self.hub.options().web_socket_close_timeout),
+            _ => self.line.cut(),
+        }
+        self.gone = Some(reason);
+        (self.blocked, self.stuck) = (None, None);
+        let waited = self.peer.as_ref().map(|peer| peer.set_gone());
+        for command in waited.into_iter().flatten() {
+            if let Command::Answer(finished) = command {
+                self.answer_now(*finished);
+            }
         }
     }
 
@@ -454,7 +516,7 @@ impl<T: Transport> Driver<T> {
     /// After the end: goodbye to the client, the disconnected hook, and the calls that go on without it.
     async fn finish(self: Box<Self>, reason: DisconnectReason) {
         let Self {
-            mut transport,
+            line,
             hub,
             service,
             attached,
@@ -463,17 +525,14 @@ impl<T: Transport> Driver<T> {
             mut was_connected,
             mut calls,
             questions,
+            stopping,
             open: _open,
             ..
         } = *self;
         drop(questions);
         calls.connection_ended();
-        let goodbye = async {
-            // It may take its time: the client is not trusted to answer.
-            let _ = tokio::time::timeout(hub.options().web_socket_close_timeout, transport.close()).await;
-            // The client is not to wait for the calls that go on.
-            drop(transport);
-        };
+        let patience = hub.options().web_socket_close_timeout;
+        let goodbye = line.left(if stopping { patience.min(LAST_WORDS) } else { patience });
         let leave = async {
             let Some(peer) = peer else { return };
             peer.set_gone();
@@ -489,9 +548,4 @@ impl<T: Transport> Driver<T> {
         join3(goodbye, leave, calls.drain()).await;
         hub.tokens.release(attached);
     }
-}
-
-/// The clock of the runtime, which tests can pause.
-fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }

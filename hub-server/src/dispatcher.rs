@@ -6,12 +6,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
-use futures_channel::mpsc;
 use futures_util::FutureExt;
 use hub_core::dispatch::{BoxFuture, Call, ItemSink, Kind, Method};
 use hub_core::message::Outcome;
 use hub_core::session::{CallKey, IncomingCall, Wants};
-use hub_core::{Caller, ConnectionId, HubError, IncomingUpload, Payload};
+use hub_core::{Caller, ConnectionId, HubError, Payload};
 
 use crate::calls::{Ended, Finished};
 use crate::context::{Context, DisconnectReason, Hub, Within};
@@ -19,9 +18,7 @@ use crate::events;
 use crate::hub::HubState;
 use crate::outbox::Command;
 use crate::peer::Peer;
-
-/// What feeds one upload of a running call.
-pub(crate) type UploadSender = mpsc::Sender<Result<Payload, HubError>>;
+use crate::uploads::{self, UploadSender};
 
 /// What became of a call.
 pub(crate) enum Begun {
@@ -92,7 +89,7 @@ impl<H: Hub> Service for Dispatcher<H> {
             return Begun::Refused(format!("{} HubException: Method does not exist.", not_invoked(&target)));
         };
         let (senders, uploads) =
-            if streams == method.uploads { open_uploads(peer, streams) } else { Default::default() };
+            if streams == method.uploads { uploads::open(peer, streams) } else { Default::default() };
         let items: Option<Box<dyn ItemSink>> = match method.kind {
             Kind::Stream => Some(Box::new(StreamSink { peer: Arc::clone(peer), call: key })),
             Kind::Notice | Kind::Answer => None,
@@ -205,18 +202,6 @@ pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
 }
 
-fn open_uploads(peer: &Peer, count: usize) -> (Vec<UploadSender>, Vec<IncomingUpload>) {
-    let options = peer.hub().options();
-    (0..count)
-        .map(|_| {
-            // The channel has one place more than it is asked for.
-            let (sender, items) = mpsc::channel(options.stream_buffer_capacity - 1);
-            let detailed_errors = options.enable_detailed_errors;
-            (sender, IncomingUpload { payloads: Box::pin(items), detailed_errors })
-        })
-        .unzip()
-}
-
 /// The items of a stream leave through the connection's outbox, in order with what the method sends besides.
 struct StreamSink {
     peer: Arc<Peer>,
@@ -225,7 +210,7 @@ struct StreamSink {
 
 impl ItemSink for StreamSink {
     fn poll_room(&self, cx: &mut TaskContext<'_>) -> Poll<()> {
-        self.peer.outbox().poll_room(cx)
+        self.peer.outbox().poll_room(self.call, cx)
     }
 
     fn push(&self, item: Payload) {

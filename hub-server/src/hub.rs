@@ -1,13 +1,15 @@
 //! What all connections of one hub share.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use dashmap::DashMap;
 use hub_core::backplane::Backplane;
 use hub_core::session::SessionOptions;
 use hub_core::{ConnectionId, InvocationId};
+use tokio::runtime::Handle;
 
+use crate::held::Held;
 use crate::nodes::Nodes;
 use crate::options::HubOptions;
 use crate::registry::Registry;
@@ -26,6 +28,11 @@ pub(crate) struct HubState {
     pub(crate) shutdown: Shutdown,
     /// Whom each question was put to that has no answer yet (P-CR-03).
     pub(crate) questions: DashMap<InvocationId, ConnectionId>,
+    /// What the outboxes hold together.
+    pub(crate) held: Held,
+    /// How many connections speak each protocol.
+    pub(crate) speaking: [AtomicUsize; 2],
+    runtime: OnceLock<Handle>,
     serials: AtomicU64,
     question_ids: AtomicU64,
 }
@@ -46,6 +53,9 @@ impl HubState {
                 registry: Registry::new(attachment),
                 nodes,
                 tokens: Tokens::new(options.disconnect_timeout, token_key, node),
+                held: Held::new(options.outbox_total_bytes),
+                speaking: Default::default(),
+                runtime: OnceLock::new(),
                 name,
                 options,
                 shutdown: Shutdown::default(),
@@ -73,6 +83,16 @@ impl HubState {
 
     pub(crate) fn session_options(&self) -> &Arc<SessionOptions> {
         &self.session
+    }
+
+    /// The runtime that serves the connections, once there are any.
+    pub(crate) fn runtime(&self) -> Option<&Handle> {
+        self.runtime.get()
+    }
+
+    /// Called by the task of a connection.
+    pub(crate) fn runs_here(&self) {
+        self.runtime.get_or_init(Handle::current);
     }
 
     /// A number that no other connection of this process has.

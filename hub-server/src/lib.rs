@@ -78,6 +78,7 @@
 //! dropped where it waits, as any future is, and so is a stream that nobody reads any more. What must not be left half done
 //! goes into a task of its own: `tokio::spawn(..).await`.
 
+mod budget;
 mod calls;
 mod clients;
 mod connection;
@@ -86,11 +87,13 @@ mod dispatcher;
 mod events;
 mod fan_out;
 mod handle;
+mod held;
 mod hub;
 mod identify;
 #[cfg(feature = "jwt")]
 pub mod jwt;
 mod negotiate;
+mod line;
 mod nodes;
 mod options;
 mod outbox;
@@ -99,8 +102,10 @@ mod registry;
 mod request;
 mod route;
 mod shutdown;
+mod streams_waiting;
 mod tokens;
 mod transport;
+mod uploads;
 
 pub use hub_core::InvalidOption;
 pub use hub_macros::hub;

@@ -61,15 +61,42 @@ pub struct HubOptions {
     /// How many bytes may wait for one slow client. Default 1 MiB, range 1,024 to 2^31 - 1. A single larger message
     /// passes when nothing else waits.
     pub outbox_bytes: usize,
-    /// What happens when more would wait. Default [`SlowReader::Disconnect`].
+    /// How long the socket of a client may take nothing at all, with more than that waiting, until the client counts as
+    /// slow. Default 2 s, range 1 ms to 1 day.
+    pub slow_reader_after: Duration,
+    /// How many bytes may wait for one client in any case, with 64 bytes added for each message: a client for which more
+    /// would wait counts as slow at once. Default 64 MiB, range 1,024 to 2^31 - 1; not less than `outbox_bytes` in effect.
+    pub outbox_burst_bytes: usize,
+    /// How many bytes of messages may wait in all outboxes of the hub, a message to many counted once: while there is
+    /// more, clients that have more than `outbox_bytes` waiting and take nothing count as slow at once. Default 256 MiB,
+    /// range from 1,024.
+    pub outbox_total_bytes: usize,
+    /// What happens to clients that are slow. Default [`SlowReader::Disconnect`].
     pub slow_reader: SlowReader,
+    /// How many bytes a client can make the server hold beside its outbox. Default 1 MiB, range 1,024 to 2^31 - 1. The
+    /// arguments of its open calls may take half of it: a call beyond is refused. The items of its uploads that wait for
+    /// their methods may take a quarter: the client waits then, as it does for `stream_buffer_capacity`. In both a single
+    /// larger message passes when there is no other. The last quarter, 256 KiB whatever is set here, is for what has come and was not
+    /// looked at yet (64 KiB, and one read of the socket), the beginning of a message, a call that waits for another,
+    /// the head of the request, and WebSocket control frames; larger messages than that are held when
+    /// `maximum_receive_message_size` allows them, two at the most.
+    pub client_bytes: usize,
     /// How long another node may take to acknowledge a change of groups, and how often a node is asked whether a client
     /// result still waits there. Default 5 s, range 1 ms to 1 day.
     pub backplane_timeout: Duration,
 }
 
-/// What happens to a client that reads more slowly than it is written to, once its outbox is full. Others never wait
-/// for it.
+/// What happens to a client that reads more slowly than it is written to. Others never wait for it.
+///
+/// A client is slow when more waits for it than [`HubOptions::outbox_bytes`] or [`HubOptions::outbox_messages`] allow,
+/// *and* its socket was offered that and has taken nothing for [`HubOptions::slow_reader_after`]. A burst is not
+/// slowness: what a method, a task or a loop sends at once is queued, and a sender whose recipient has more than its bound
+/// gives way until the task of that connection has offered it to the socket. That waits for the scheduler, for a second at the
+/// most, and never for a socket.
+///
+/// Memory is bounded all the same. For one client no more than [`HubOptions::outbox_burst_bytes`] ever waits. Together,
+/// what waits beyond the bounds of single clients is at most [`HubOptions::outbox_total_bytes`]: so a hub with `n`
+/// connections holds no more than that and `n` times `outbox_bytes`. Who meets one of these bounds is slow at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SlowReader {
     /// The connection is closed, and the client may connect again: nothing is lost silently.
@@ -101,6 +128,10 @@ impl Default for HubOptions {
             supported_protocols: session.codecs,
             outbox_messages: 4096,
             outbox_bytes: 1024 * 1024,
+            slow_reader_after: Duration::from_secs(2),
+            outbox_burst_bytes: 64 * 1024 * 1024,
+            outbox_total_bytes: 256 * 1024 * 1024,
+            client_bytes: 1024 * 1024,
             slow_reader: SlowReader::default(),
             backplane_timeout: Duration::from_secs(5),
         }
@@ -147,7 +178,11 @@ impl HubOptions {
             return Err(InvalidOption::new("supported_protocols", "empty", "at least one of json, messagepack"));
         }
         InvalidOption::check_size("outbox_messages", self.outbox_messages, 1, 10_000_000, "messages")?;
-        InvalidOption::check_size("outbox_bytes", self.outbox_bytes, 1024, MAX_SIZE, "bytes")
+        InvalidOption::check_size("outbox_bytes", self.outbox_bytes, 1024, MAX_SIZE, "bytes")?;
+        InvalidOption::check_time("slow_reader_after", self.slow_reader_after, MILLI)?;
+        InvalidOption::check_size("outbox_burst_bytes", self.outbox_burst_bytes, 1024, MAX_SIZE, "bytes")?;
+        InvalidOption::check_size("outbox_total_bytes", self.outbox_total_bytes, 1024, usize::MAX, "bytes")?;
+        InvalidOption::check_size("client_bytes", self.client_bytes, 1024, MAX_SIZE, "bytes")
     }
 
     pub(crate) fn session(&self) -> SessionOptions {
@@ -158,6 +193,7 @@ impl HubOptions {
             handshake_timeout: self.handshake_timeout,
             parallel_calls: self.maximum_parallel_invocations_per_client,
             open_calls: self.maximum_open_calls_per_client,
+            open_call_bytes: self.client_bytes / 2,
             detailed_errors: self.enable_detailed_errors,
             codecs: self.supported_protocols.clone(),
         }

@@ -1,18 +1,17 @@
 //! What the rest of the server knows of a connection: who it is, and where to put what it shall read.
 
 use std::any::{Any, TypeId};
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
 use hub_core::{Codec, ConnectionId, GroupName, Identity};
 use tokio::sync::Notify;
 
-use crate::events;
 use crate::hub::HubState;
-use crate::outbox::{End, Outbox, Pushed};
+use crate::outbox::{Command, End, Outbox};
 use crate::request::Request;
+use crate::uploads::UploadBytes;
 
 /// One connection, as those see it who send to it.
 #[derive(Debug)]
@@ -24,6 +23,7 @@ pub(crate) struct Peer {
     identity: Identity,
     request: Request,
     outbox: Outbox,
+    upload_bytes: UploadBytes,
     /// `None` once the connection has left all groups for good.
     groups: Mutex<Option<HashSet<GroupName>>>,
     items: Mutex<Items>,
@@ -45,6 +45,7 @@ impl Peer {
         Self {
             serial: hub.next_serial(),
             outbox: Outbox::new(hub.options()),
+            upload_bytes: UploadBytes::default(),
             hub,
             id,
             codec,
@@ -93,22 +94,20 @@ impl Peer {
         &self.outbox
     }
 
-    /// Queues a message. Never waits: a slow reader is its own problem.
-    pub(crate) fn send(&self, message: Bytes) {
-        if let Pushed::Full { first: true } = self.outbox.send(message) {
-            events::outbox_full(self.hub.name(), &self.id, self.hub.options().slow_reader);
-        }
+    pub(crate) fn upload_bytes(&self) -> &UploadBytes {
+        &self.upload_bytes
     }
 
     pub(crate) fn end(&self, end: End) {
         self.outbox.end(end);
     }
 
-    /// The connection has ended: nothing can be sent, and those who wait for it are told.
-    pub(crate) fn set_gone(&self) {
-        self.outbox.close();
+    /// The connection has ended: nothing can be sent, and those who wait for it are told. Gives back what waited.
+    pub(crate) fn set_gone(&self) -> VecDeque<Command> {
+        let waited = self.outbox.close();
         self.gone.store(true, Ordering::Release);
         self.on_gone.notify_waiters();
+        waited
     }
 
     /// Waits for the end of the connection.

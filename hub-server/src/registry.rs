@@ -6,6 +6,7 @@ use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use dashmap::DashMap;
 use hub_core::backplane::{Attachment, NodeId, Subscribed, Topic};
@@ -34,6 +35,8 @@ impl Registry {
 
     /// Lists a connection, and its user. Other nodes reach it when what this returns is done.
     pub(crate) fn add(&self, peer: &Arc<Peer>) -> Option<Subscribed> {
+        // Before it can be found: whoever finds it has the message in its protocol.
+        peer.hub().speaking[peer.codec() as usize].fetch_add(1, Ordering::SeqCst);
         self.connections.insert(peer.id().clone(), Arc::clone(peer));
         let own_topic = self.own_topic(peer).and_then(|topic| self.subscribe(|| topic));
         let user = peer.identity().user_id().and_then(|user| {
@@ -43,9 +46,12 @@ impl Registry {
         both(own_topic, user)
     }
 
-    /// Forgets a connection, its user and its groups (P-LT-10).
+    /// Forgets a connection, its user and its groups (P-LT-10). The second time it does nothing.
     pub(crate) fn remove(&self, peer: &Peer) {
+        // From here on the connection can join no group (P-LT-11).
+        let Some(groups) = lock(peer.groups()).take() else { return };
         self.connections.remove(peer.id().as_str());
+        peer.hub().speaking[peer.codec() as usize].fetch_sub(1, Ordering::SeqCst);
         if let Some(topic) = self.own_topic(peer) {
             self.unsubscribe(|| topic);
         }
@@ -53,8 +59,7 @@ impl Registry {
             remove(&self.users, user, peer.serial());
             self.unsubscribe(|| Topic::User(user.into()));
         }
-        // From here on the connection can join no group (P-LT-11).
-        for group in lock(peer.groups()).take().into_iter().flatten() {
+        for group in groups {
             remove(&self.groups, &group, peer.serial());
             self.unsubscribe(|| Topic::Group(group));
         }

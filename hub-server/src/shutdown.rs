@@ -57,8 +57,9 @@ pub(crate) async fn run(hub: &HubState, deadline: Duration) {
     events::shut_down(hub.name(), shutdown.open.load(Ordering::SeqCst));
 }
 
-/// How long connections get for their Close message once the deadline has passed.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+/// How long a client that is told of a shutdown may take: to read its Close message, to answer the end of the WebSocket, and
+/// for both once the deadline has passed.
+pub(crate) const LAST_WORDS: Duration = Duration::from_millis(500);
 
 fn end_all(hub: &HubState, end: End) {
     hub.registry.each(|peer| peer.end(end));

@@ -2,11 +2,12 @@
 
 use std::sync::{Arc, Weak};
 
+use bytes::Bytes;
 use hub_core::ConnectionId;
 use hub_core::backplane::{Attachment, Delivery, Framed, Inbox, NodeId, Reply, Request, Subscribed, Topic};
 
 use crate::events;
-use crate::fan_out::unless;
+use crate::fan_out::{Delivered, unless};
 use crate::hub::HubState;
 use crate::outbox::End;
 use crate::peer::Peer;
@@ -49,18 +50,22 @@ impl Inbox for NodeInbox {
 }
 
 fn notice(hub: &HubState, topic: &Topic, message: &Framed, except: &[ConnectionId]) {
-    let send = |peer: &Arc<Peer>| send(hub, peer, message);
+    let mut sending = Sending::new(hub, message);
+    let send = |peer: &Arc<Peer>| sending.send(peer);
     match topic {
         Topic::All => hub.registry.each(unless(except, send)),
         Topic::Group(name) => hub.registry.each_of_group(name, unless(except, send)),
         Topic::User(id) => hub.registry.each_of_user(id, unless(except, send)),
         Topic::Node(_) | Topic::Connection(_) => {}
     }
+    sending.log();
 }
 
 fn direct(hub: &HubState, topic: &Topic, id: ConnectionId, message: &Framed) {
     if let Some(peer) = hub.registry.connection(&id) {
-        send(hub, &peer, message);
+        let mut sending = Sending::new(hub, message);
+        sending.send(&peer);
+        sending.log();
     } else if let (Topic::Node(_), Some(nodes)) = (topic, &hub.nodes)
         && let Some(forwards) = nodes.forwards.get()
     {
@@ -68,10 +73,36 @@ fn direct(hub: &HubState, topic: &Topic, id: ConnectionId, message: &Framed) {
     }
 }
 
-fn send(hub: &HubState, peer: &Peer, message: &Framed) {
-    match message.of(peer.codec()) {
-        Some(bytes) => peer.send(bytes.clone()),
-        None => events::protocol_missing(hub.name(), peer.id(), peer.codec().name()),
+/// A message of another node on its way into the outboxes of this one. Nothing here can wait: the backplane brings one
+/// message after the other, and gives way to the tasks of the connections between them.
+struct Sending {
+    message: Framed,
+    hurry: bool,
+    delivered: Delivered,
+    /// Whose protocol is missing.
+    left_out: Vec<Arc<Peer>>,
+}
+
+impl Sending {
+    fn new(hub: &HubState, message: &Framed) -> Self {
+        let count = |bytes: &Option<Bytes>| bytes.clone().map(|bytes| hub.held.count(bytes));
+        let message = Framed { json: count(&message.json), messagepack: count(&message.messagepack) };
+        Self { message, hurry: hub.held.is_over(), delivered: Delivered::default(), left_out: Vec::new() }
+    }
+
+    fn send(&mut self, peer: &Arc<Peer>) {
+        match self.message.of(peer.codec()) {
+            Some(bytes) => self.delivered.push(peer, bytes.clone(), self.hurry),
+            None => self.left_out.push(Arc::clone(peer)),
+        }
+    }
+
+    /// Outside of all locks.
+    fn log(mut self) {
+        self.delivered.log();
+        for peer in self.left_out {
+            events::protocol_missing(peer.hub().name(), peer.id(), peer.codec().name());
+        }
     }
 }
 

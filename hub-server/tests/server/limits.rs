@@ -138,7 +138,7 @@ fn each_option_is_checked() {
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
     let (short, long) = (Duration::ZERO, DAY + Duration::from_millis(1));
     type Set<T> = fn(&mut HubOptions, T);
-    let sizes: [(&str, Set<usize>, usize, usize, &str); 6] = [
+    let sizes: [(&str, Set<usize>, usize, usize, &str); 8] = [
         ("maximum_receive_message_size", |o, n| o.maximum_receive_message_size = Some(n), 64, (1 << 31) - 1, "bytes"),
         ("stream_buffer_capacity", |o, n| o.stream_buffer_capacity = n, 1, 1_000_000, "items"),
         (
@@ -151,6 +151,8 @@ fn each_option_is_checked() {
         ("maximum_open_calls_per_client", |o, n| o.maximum_open_calls_per_client = n, 1, 1_000_000, "calls"),
         ("outbox_messages", |o, n| o.outbox_messages = n, 1, 10_000_000, "messages"),
         ("outbox_bytes", |o, n| o.outbox_bytes = n, 1024, (1 << 31) - 1, "bytes"),
+        ("outbox_burst_bytes", |o, n| o.outbox_burst_bytes = n, 1024, (1 << 31) - 1, "bytes"),
+        ("client_bytes", |o, n| o.client_bytes = n, 1024, (1 << 31) - 1, "bytes"),
     ];
     for (name, set, least, most, unit) in sizes {
         for (value, is_valid) in [(least - 1, false), (least, true), (most, true), (most + 1, false)] {
@@ -160,12 +162,13 @@ fn each_option_is_checked() {
             check(name, &options, is_valid, &text);
         }
     }
-    let times: [(&str, Set<Duration>, &str); 6] = [
+    let times: [(&str, Set<Duration>, &str); 7] = [
         ("handshake_timeout", |o, t| o.handshake_timeout = t, "1ms"),
         ("keep_alive_interval", |o, t| o.keep_alive_interval = t, "1ms"),
         ("client_timeout_interval", |o, t| o.client_timeout_interval = t, "1ms"),
         ("transport_send_timeout", |o, t| o.transport_send_timeout = t, "1ms"),
         ("web_socket_close_timeout", |o, t| o.web_socket_close_timeout = t, "1ms"),
+        ("slow_reader_after", |o, t| o.slow_reader_after = t, "1ms"),
         ("disconnect_timeout", |o, t| o.disconnect_timeout = t, "1s"),
     ];
     for (name, set, least) in times {
@@ -184,6 +187,9 @@ fn each_option_is_checked() {
     let options = HubOptions { supported_protocols: Vec::new(), ..HubOptions::default() };
     let text = "supported_protocols is empty, which is outside of its range: at least one of json, messagepack";
     check("supported_protocols", &options, false, text);
+    let options = HubOptions { outbox_total_bytes: 1023, ..HubOptions::default() };
+    let text = format!("outbox_total_bytes is 1023, which is outside of its range: 1024 to {} bytes", usize::MAX);
+    check("outbox_total_bytes", &options, false, &text);
     let options = HubOptions { maximum_receive_message_size: None, ..HubOptions::default() };
     check("maximum_receive_message_size", &options, true, "");
 }
