@@ -1,7 +1,7 @@
 //! What all connections of one hub share.
 
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use dashmap::DashMap;
 use hub_core::backplane::Backplane;

@@ -92,8 +92,8 @@ mod hub;
 mod identify;
 #[cfg(feature = "jwt")]
 pub mod jwt;
-mod negotiate;
 mod line;
+mod negotiate;
 mod nodes;
 mod options;
 mod outbox;

@@ -312,8 +312,7 @@ impl Outbox {
         state.stuck = stuck;
         // Most of the time nobody waits.
         let fits = state.messages <= self.limits.messages && state.bytes <= self.limits.bytes;
-        let senders =
-            if stuck.is_some() || fits { std::mem::take(&mut state.senders) } else { Vec::new() };
+        let senders = if stuck.is_some() || fits { std::mem::take(&mut state.senders) } else { Vec::new() };
         let room = STREAM_WINDOW_ITEMS.saturating_sub(state.messages);
         let streams = match &mut state.streams {
             Some(streams) if room >= STREAM_WINDOW_ITEMS / 2 => streams.take(room),

@@ -435,7 +435,10 @@ impl Session {
             // A single larger one passes when no other is open.
             _ if open > 0 && self.served.bytes().saturating_add(size) > self.options.open_call_bytes => {
                 let limit = self.options.open_call_bytes;
-                Some(too_much(&target, &format!("With this call those that the connection has open exceed {limit} bytes")))
+                Some(too_much(
+                    &target,
+                    &format!("With this call those that the connection has open exceed {limit} bytes"),
+                ))
             }
             _ => None,
         };

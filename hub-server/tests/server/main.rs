@@ -3,6 +3,7 @@
 //! Every wait is for an event, with a deadline that is there for failures only. Numbers such as P-INV-11 are rules of
 //! the wire.
 
+mod bounds;
 mod calls;
 mod client_results;
 mod context;

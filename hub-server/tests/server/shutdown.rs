@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{FutureExt, Stream, StreamExt, stream};
-use hub_core::{Result, Untyped};
+use hub_core::{Remote, Result, Untyped};
 use hub_server::{Context, DisconnectReason, Hub, HubHandle, HubOptions, HubRoute, hub};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
@@ -170,6 +170,20 @@ async fn without_connections_it_is_done_at_once() {
     assert!(test.hub.shutdown(LONG).now_or_never().is_some());
     assert!(test.hub.shutdown(LONG).now_or_never().is_some(), "and once more");
     assert_eq!(test.server.dial("/hub", &[]).await, 503);
+}
+
+#[tokio::test]
+async fn one_that_is_deaf_does_not_make_it_last() {
+    let (sender, _events) = events();
+    let route = HubRoute::new(move |cx| Shop { _cx: cx, gate: Arc::default(), events: sender.clone() });
+    let options = HubOptions { transport_send_timeout: LONG, web_socket_close_timeout: LONG, ..HubOptions::default() };
+    let (server, hub) = Server::with_small_buffers(route.options(options).unwrap()).await;
+    // One takes nothing more, and the other does not answer the end of its WebSocket.
+    let _full = server.connect_small().await;
+    let _silent = server.connect().await;
+    hub.all().send("News", ("x".repeat(1024 * 1024),)).await.unwrap();
+    within("the shutdown", hub.shutdown(LONG)).await;
+    assert_eq!(hub.connection_count(), 0);
 }
 
 #[tokio::test]
