@@ -193,7 +193,6 @@ impl<T: Transport> Driver<T> {
             }
             Received::End { closed: true } => self.set_gone(DisconnectReason::ClosedByClient),
             Received::End { closed: false } => self.set_gone(DisconnectReason::Lost),
-            Received::TooLarge => self.session.fail(ProtocolError::TooLarge(self.hub.session_options().receive_limit)),
             Received::Failed(why) => self.session.fail(ProtocolError::Transport(why)),
         }
         true

@@ -24,6 +24,7 @@ use crate::negotiate::negotiate;
 use crate::options::HubOptions;
 use crate::request::{Request, query_parameter};
 use crate::tokens::Refused;
+use crate::transport::socket::Socket;
 use crate::transport::web_socket::{self, WebSocket};
 
 /// A hub to be mounted into an axum router.
@@ -283,9 +284,7 @@ fn connect(
     tokio::spawn(async move {
         match upgrade.await {
             Ok(upgraded) => {
-                // Boxed, because what it takes to open a WebSocket would stay part of the task for good.
-                let socket = Box::pin(WebSocket::new(upgraded, hub.session_options().receive_limit)).await;
-                serve(socket, hub, service, opening).await;
+                serve(WebSocket::new(Socket::from(upgraded)), hub, service, opening).await;
             }
             Err(error) => {
                 events::upgrade_failed(hub.name(), &error);

@@ -161,6 +161,8 @@ impl Session {
     pub fn fail(&mut self, error: ProtocolError) {
         match (self.phase, self.role) {
             (Phase::Closed, _) => return,
+            // The transport tells the peer in its own way (P-WS-06).
+            _ if matches!(error, ProtocolError::Transport(_)) => {}
             (Phase::Handshake, Role::Server) => {
                 let error = match error {
                     ProtocolError::TooLarge(_) => HandshakeError::Canceled,

@@ -1,5 +1,9 @@
 //! What a transport is: bytes in, bytes out, close.
 
+mod frames_in;
+mod frames_out;
+pub(crate) mod socket;
+mod utf8;
 pub(crate) mod web_socket;
 
 use std::task::{Context, Poll};
@@ -10,14 +14,11 @@ use hub_core::TransferFormat;
 /// What came in.
 #[derive(Debug)]
 pub(crate) enum Received {
+    /// Bytes as they came, cut anywhere. None when only what belongs to the transport came, which counts as work too.
     Bytes(Bytes),
     /// The client ended the connection in the transport's own way, or is gone.
-    End {
-        closed: bool,
-    },
-    /// More at once than the transport takes.
-    TooLarge,
-    /// The client broke the rules of the transport.
+    End { closed: bool },
+    /// The client broke the rules of the transport, which says so when it closes.
     Failed(String),
 }
 

@@ -1,5 +1,7 @@
 //! WebSocket (protocol.md section 17): the upgrade, and the transport.
 
+use std::future::poll_fn;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,29 +9,24 @@ use std::task::{Context, Poll, Wake, Waker, ready};
 
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
-use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use hub_core::TransferFormat;
-use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
-use tokio_tungstenite::WebSocketStream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig, frame::Frame};
-use tokio_tungstenite::tungstenite::{Error, Message, error::ProtocolError};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::Data;
 
+use super::frames_in::{FramesIn, Piece, Violation};
+use super::frames_out::FramesOut;
+use super::socket::Socket;
 use super::{Lost, Received, Transport};
 
-/// The buffer that each connection reads into. It is the largest part of an idle connection's memory.
-const READ_BUFFER: usize = 4 * 1024;
+/// How much is read at once, into the stack. What is handed up is no longer, and no longer-lived for it: a part of it that
+/// is kept holds this much at most.
+const READ: usize = 16 * 1024;
 
-/// How much is written at once. The write buffer grows to this and never shrinks, so longer messages leave in fragments.
-const WRITE_CHUNK: usize = 16 * 1024;
-
-/// How large one WebSocket message may be: many hub messages may share one, so the limit of those does not apply to it
-/// (P-WS-11). It is held in memory until its end has come.
-const MAX_MESSAGE: usize = 4 * 1024 * 1024;
+/// A normal end (RFC 6455, 7.4.1).
+const NORMAL: u16 = 1000;
 
 /// Whether the client asks for a WebSocket.
 pub(crate) fn is_upgrade(parts: &Parts) -> bool {
@@ -62,46 +59,108 @@ fn has_token(headers: &HeaderMap, name: header::HeaderName, token: &str) -> bool
         .any(|value| value.split(',').any(|part| part.trim().eq_ignore_ascii_case(token)))
 }
 
-pub(crate) struct WebSocket {
-    stream: WebSocketStream<TokioIo<Upgraded>>,
+/// The server's end of a WebSocket.
+///
+/// A message is handed up as it comes, within a frame too, so its length has no limit (P-WS-11): the hub's own messages in
+/// it have theirs. Nothing is kept of it, and an idle connection keeps no buffer.
+#[derive(Debug)]
+pub(crate) struct WebSocket<S = Socket> {
+    socket: S,
+    frames_in: FramesIn,
+    frames_out: FramesOut,
+    /// Why nothing more is received.
+    ended: Option<Ended>,
     /// Woken when there is something to read, and the same as a waker.
     readable: Arc<Readable>,
     on_readable: Waker,
-    /// What of a long message has not been sent yet.
-    rest: Bytes,
-    /// Bytes in the write buffer.
-    buffered: usize,
 }
 
-impl WebSocket {
-    /// `receive_limit` is the largest hub message that is accepted.
-    pub(crate) async fn new(upgraded: Upgraded, receive_limit: usize) -> Self {
-        let max_message = Some(receive_limit.saturating_add(1024).max(MAX_MESSAGE));
-        let config = WebSocketConfig::default()
-            .read_buffer_size(READ_BUFFER)
-            // Nothing is written before the flush, so that all that is ready leaves in one write.
-            .write_buffer_size(2 * WRITE_CHUNK)
-            .max_write_buffer_size(usize::MAX)
-            .max_message_size(max_message)
-            .max_frame_size(max_message);
-        let stream = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
+#[derive(Debug, Clone, Copy)]
+enum Ended {
+    /// By the client's close frame and its code.
+    Closed(Option<u16>),
+    Violated(Violation),
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
+    pub(crate) fn new(socket: S) -> Self {
         let readable = Arc::new(Readable { woken: AtomicBool::new(true), task: AtomicWaker::new() });
         let on_readable = Arc::clone(&readable).into();
-        Self { stream, readable, on_readable, rest: Bytes::new(), buffered: 0 }
+        let frames_out = FramesOut::new(&socket);
+        Self { socket, frames_in: FramesIn::default(), frames_out, ended: None, readable, on_readable }
     }
 
-    /// Buffers as much of a message as one write takes.
-    fn send_fragment(&mut self, mut message: Bytes, opcode: Data) -> Result<(), Lost> {
-        self.rest = message.split_off(message.len().min(WRITE_CHUNK));
-        // Never zero while a frame waits, be it an empty one.
-        self.buffered += message.len() + 1;
-        let frame = Frame::message(message, OpCode::Data(opcode), self.rest.is_empty());
-        Pin::new(&mut self.stream).start_send(Message::Frame(frame)).map_err(|_| Lost)
+    /// Takes the next piece of a message off the input, and sees to all else. `None` when the input is used up, or counts no
+    /// more.
+    fn next<'a>(&mut self, input: &mut &'a mut [u8]) -> Option<Piece<'a>> {
+        while self.ended.is_none() {
+            match self.frames_in.next(input) {
+                // Neither resets a hub timer (P-WS-10).
+                Ok(Some(Piece::Ping(payload))) => self.frames_out.pong(&payload),
+                Ok(Some(Piece::Pong)) => {}
+                Ok(Some(Piece::Close(code))) => self.ended = Some(Ended::Closed(code)),
+                Ok(piece) => return piece,
+                Err(violation) => self.ended = Some(Ended::Violated(violation)),
+            }
+        }
+        None
+    }
+
+    /// What of the input is of messages, put together.
+    fn take(&mut self, mut input: &mut [u8]) -> Bytes {
+        let mut data = Vec::new();
+        while let Some(piece) = self.next(&mut input) {
+            if let Piece::Data(part) = piece {
+                if data.is_empty() {
+                    // Exact for a single frame.
+                    data.reserve_exact(part.len() + input.len());
+                }
+                data.extend_from_slice(part);
+            }
+        }
+        if data.len() < data.capacity() / 2 {
+            data.shrink_to_fit();
+        }
+        data.into()
+    }
+
+    /// Reads on until the client's close frame, or to the end of the connection where that counts no more.
+    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut space = [MaybeUninit::uninit(); READ];
+        loop {
+            let mut buffer = ReadBuf::uninit(&mut space);
+            let read = ready!(Pin::new(&mut self.socket).poll_read(cx, &mut buffer));
+            if read.is_err() || buffer.filled().is_empty() {
+                return Poll::Ready(());
+            }
+            let mut input = buffer.filled_mut();
+            while self.ended.is_none() {
+                match self.frames_in.next(&mut input) {
+                    Ok(Some(Piece::Close(_))) | Err(_) => return Poll::Ready(()),
+                    Ok(Some(_)) => {}
+                    Ok(None) => break,
+                }
+            }
+        }
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.socket).poll_shutdown(cx).map(drop)
+    }
+
+    /// What is received once nothing more is.
+    fn end(&self) -> Option<Received> {
+        Some(match self.ended? {
+            // With whatever code (P-WS-06, P-WS-09).
+            Ended::Closed(_) => Received::End { closed: true },
+            Ended::Violated(violation) => Received::Failed(violation.why.to_owned()),
+        })
     }
 }
 
 /// Tells a wake-up by the socket from all others of the task: most are for something to be written, and reading in vain
 /// costs a tenth of a delivery.
+#[derive(Debug)]
 struct Readable {
     woken: AtomicBool,
     task: AtomicWaker,
@@ -118,64 +177,71 @@ impl Wake for Readable {
     }
 }
 
-impl Transport for WebSocket {
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for WebSocket<S> {
     const FORMAT: TransferFormat = TransferFormat::Binary;
 
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
+        if let Some(end) = self.end() {
+            return Poll::Ready(end);
+        }
         self.readable.task.register(cx.waker());
         if !self.readable.woken.swap(false, Ordering::Acquire) {
             return Poll::Pending;
         }
+        let mut space = [MaybeUninit::uninit(); READ];
+        let mut buffer = ReadBuf::uninit(&mut space);
         let mut cx = Context::from_waker(&self.on_readable);
-        loop {
-            let Poll::Ready(received) = Pin::new(&mut self.stream).poll_next(&mut cx) else { return Poll::Pending };
-            // There may be more.
-            self.readable.woken.store(true, Ordering::Relaxed);
-            return Poll::Ready(match received {
-                Some(Ok(Message::Text(text))) => Received::Bytes(text.into()),
-                Some(Ok(Message::Binary(bytes))) => Received::Bytes(bytes),
-                // Answered by the stream itself; neither resets a hub timer (P-WS-10).
-                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
-                // With whatever code (P-WS-06, P-WS-09).
-                Some(Ok(Message::Close(_))) | None => Received::End { closed: true },
-                Some(Err(Error::Capacity(_))) => Received::TooLarge,
-                Some(Err(Error::Io(_) | Error::Protocol(ProtocolError::ResetWithoutClosingHandshake))) => {
-                    Received::End { closed: false }
-                }
-                Some(Err(error)) => Received::Failed(error.to_string()),
-            });
+        let read = ready!(Pin::new(&mut self.socket).poll_read(&mut cx, &mut buffer));
+        // There may be more.
+        self.readable.woken.store(true, Ordering::Relaxed);
+        if read.is_err() || buffer.filled().is_empty() {
+            return Poll::Ready(Received::End { closed: false });
         }
+        let data = self.take(buffer.filled_mut());
+        let end = if data.is_empty() { self.end() } else { None };
+        Poll::Ready(end.unwrap_or(Received::Bytes(data)))
     }
 
     fn has_room(&self) -> bool {
-        self.rest.is_empty() && self.buffered < WRITE_CHUNK
+        self.frames_out.has_room()
     }
 
     fn send(&mut self, messages: Bytes, format: TransferFormat) -> Result<(), Lost> {
-        let opcode = match format {
+        let kind = match format {
             TransferFormat::Text => Data::Text,
             TransferFormat::Binary => Data::Binary,
         };
-        self.send_fragment(messages, opcode)
+        self.frames_out.message(kind, messages);
+        Ok(())
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Lost>> {
-        while self.buffered > 0 {
-            ready!(Pin::new(&mut self.stream).poll_flush(cx)).map_err(|_| Lost)?;
-            self.buffered = 0;
-            if !self.rest.is_empty() {
-                let rest = std::mem::take(&mut self.rest);
-                self.send_fragment(rest, Data::Continue)?;
-            }
-        }
-        Poll::Ready(Ok(()))
+        self.frames_out.poll_flush(&mut self.socket, cx).map_err(|_| Lost)
     }
 
     async fn close(&mut self) {
-        // Always 1000: clients take a close without a code for an error (P-WS-04, P-WS-07).
-        let normal = CloseFrame { code: CloseCode::Normal, reason: "".into() };
-        // It fails when the client has said goodbye first: reading on is what sends the answer to that.
-        let _ = self.stream.send(Message::Close(Some(normal))).await;
-        while let Some(Ok(_)) = self.stream.next().await {}
+        self.frames_out.close(match self.ended {
+            // Never without a code: clients take that for an error (P-WS-04, P-WS-07).
+            None => Some(NORMAL),
+            Some(Ended::Closed(code)) => code,
+            Some(Ended::Violated(violation)) => Some(violation.code),
+        });
+        if poll_fn(|cx| self.frames_out.poll_flush(&mut self.socket, cx)).await.is_err() {
+            return;
+        }
+        if let Some(Ended::Violated(_)) = self.ended {
+            // The connection fails at this end first (7.1.7). Closed over bytes that nobody has read, the socket would be reset,
+            // and the client might never see why.
+            poll_fn(|cx| self.poll_shutdown(cx)).await;
+        }
+        if !matches!(self.ended, Some(Ended::Closed(_))) {
+            poll_fn(|cx| self.poll_drain(cx)).await;
+        }
+        poll_fn(|cx| self.poll_shutdown(cx)).await;
     }
 }
+
+#[cfg(test)]
+mod autobahn;
+#[cfg(test)]
+mod tests;

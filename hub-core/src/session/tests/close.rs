@@ -70,6 +70,15 @@ fn p_cls_03_what_the_driver_finds() {
 }
 
 #[test]
+fn p_ws_06_a_broken_transport_is_not_told_over_itself() {
+    for mut end in [End::json(detailed()), End::server(detailed())] {
+        end.session.fail(ProtocolError::Transport("broken".to_owned()));
+        assert_eq!(end.outputs(), [r#"closed Protocol(Transport("broken"))"#]);
+        assert_eq!(end.text(), "");
+    }
+}
+
+#[test]
 fn p_cls_03_07_a_client_that_closes() {
     for (close, told) in [
         (r#"{"type":7}"#, "closed PeerClosed { error: None, allow_reconnect: false }"),
