@@ -20,15 +20,23 @@ pub(crate) enum Socket {
     Other(Box<TokioIo<Upgraded>>),
 }
 
+impl Socket {
+    fn tcp(stream: TokioIo<TcpStream>, ahead: Bytes) -> Self {
+        // Empty or not, it holds the buffer that HTTP read into.
+        let ahead = if ahead.is_empty() { Bytes::new() } else { ahead };
+        Self::Tcp { stream: stream.into_inner(), ahead }
+    }
+}
+
 impl From<Upgraded> for Socket {
     fn from(upgraded: Upgraded) -> Self {
         // What `axum::serve` serves, then what hyper does by itself.
         let upgraded = match auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
-            Ok(parts) => return Self::Tcp { stream: parts.io.into_inner(), ahead: parts.read_buf },
+            Ok(parts) => return Self::tcp(parts.io, parts.read_buf),
             Err(upgraded) => upgraded,
         };
         match upgraded.downcast::<TokioIo<TcpStream>>() {
-            Ok(parts) => Self::Tcp { stream: parts.io.into_inner(), ahead: parts.read_buf },
+            Ok(parts) => Self::tcp(parts.io, parts.read_buf),
             Err(upgraded) => Self::Other(Box::new(TokioIo::new(upgraded))),
         }
     }

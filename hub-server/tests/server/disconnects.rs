@@ -8,8 +8,8 @@ use serde_json::json;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
-use tokio_tungstenite::tungstenite::protocol::frame::Frame;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
+use tokio_tungstenite::tungstenite::protocol::frame::{Frame, FrameHeader};
 
 use crate::support::{CLOSED_WITH_ERROR, Events, NONE, Server, close, events, eventually};
 
@@ -159,15 +159,29 @@ async fn the_end_in_the_middle_of_a_message() {
 
 #[tokio::test]
 async fn a_broken_transport() {
-    // P-WS-06: bad UTF-8.
-    let mut test = exit().await;
-    let mut client = test.server.connect().await;
-    let frame = Frame::message(vec![0xff, 0xfe], OpCode::Data(Data::Text), true);
-    client.try_send(Message::Frame(frame)).await.unwrap();
-    client.rest().await;
-    let reason = test.reason().await;
-    assert!(matches!(&reason, DisconnectReason::Protocol(ProtocolError::Transport(_))), "{reason:?}");
-    assert!(reason.error().is_some());
+    // P-WS-06: no Close message, and the code that RFC 6455 wants (7.4.1).
+    for (payload, opcode, code) in [
+        (&[0xff, 0xfe][..], OpCode::Data(Data::Text), 1007),
+        (b"", OpCode::Data(Data::Continue), 1002),
+        (b"", OpCode::Control(Control::Reserved(11)), 1002),
+        (&[0; 126], OpCode::Control(Control::Ping), 1002),
+    ] {
+        for greets in [true, false] {
+            let mut test = exit().await;
+            let mut client = test.server.open("/hub").await;
+            if greets {
+                client.handshake().await;
+            }
+            let header = FrameHeader { opcode, ..FrameHeader::default() };
+            client.try_send(Message::Frame(Frame::from_payload(header, payload.to_vec().into()))).await.unwrap();
+            assert_eq!(client.rest().await, (vec![], Some(code)), "{opcode}");
+            if greets {
+                let reason = test.reason().await;
+                assert!(matches!(&reason, DisconnectReason::Protocol(ProtocolError::Transport(_))), "{reason:?}");
+                assert!(reason.error().is_some());
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -21,3 +21,4 @@ mod slow_readers;
 mod streams;
 mod support;
 mod uploads;
+mod web_sockets;
