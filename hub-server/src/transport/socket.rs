@@ -21,10 +21,9 @@ pub(crate) enum Socket {
 }
 
 impl Socket {
-    fn tcp(stream: TokioIo<TcpStream>, ahead: Bytes) -> Self {
-        // Empty or not, it holds the buffer that HTTP read into.
-        let ahead = if ahead.is_empty() { Bytes::new() } else { ahead };
-        Self::Tcp { stream: stream.into_inner(), ahead }
+    fn tcp(stream: TokioIo<TcpStream>, ahead: &[u8]) -> Self {
+        // A copy, for it holds all of the buffer that HTTP read into, be it empty.
+        Self::Tcp { stream: stream.into_inner(), ahead: Bytes::copy_from_slice(ahead) }
     }
 }
 
@@ -32,11 +31,11 @@ impl From<Upgraded> for Socket {
     fn from(upgraded: Upgraded) -> Self {
         // What `axum::serve` serves, then what hyper does by itself.
         let upgraded = match auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
-            Ok(parts) => return Self::tcp(parts.io, parts.read_buf),
+            Ok(parts) => return Self::tcp(parts.io, &parts.read_buf),
             Err(upgraded) => upgraded,
         };
         match upgraded.downcast::<TokioIo<TcpStream>>() {
-            Ok(parts) => Self::tcp(parts.io, parts.read_buf),
+            Ok(parts) => Self::tcp(parts.io, &parts.read_buf),
             Err(upgraded) => Self::Other(Box::new(TokioIo::new(upgraded))),
         }
     }
@@ -51,7 +50,7 @@ impl AsyncRead for Socket {
                 buffer.put_slice(&ahead[..length]);
                 ahead.advance(length);
                 if ahead.is_empty() {
-                    // Lets go of HTTP's buffer.
+                    // Lets go of its buffer.
                     *ahead = Bytes::new();
                 }
                 Poll::Ready(Ok(()))

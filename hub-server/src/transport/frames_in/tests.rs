@@ -188,3 +188,42 @@ fn unmasking_goes_on_where_it_was_cut() {
         }
     }
 }
+
+#[test]
+fn any_bytes_mean_the_same_wherever_they_are_cut() {
+    // Numbers that look random and are the same in each run (xorshift).
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut below = |end: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state % end as u64) as usize
+    };
+    let good: [(u8, &[u8]); 7] = [
+        (0x81, b"text"),
+        (0x01, "€".as_bytes()),
+        (0x00, "𝄞".as_bytes()),
+        (0x80, b"end"),
+        (0x82, &[0xff; 130]),
+        (0x89, b"ping"),
+        (0x88, b"\x03\xe8"),
+    ];
+    for _ in 0..3_000 {
+        let count = below(8) + 1;
+        let mut bytes: Vec<u8> =
+            (0..count).map(|_| good[below(good.len())]).flat_map(|(first, payload)| frame(first, payload)).collect();
+        for _ in 0..below(3) {
+            let at = below(bytes.len());
+            bytes[at] ^= 1 << below(8);
+        }
+        let whole = see(&[&bytes]);
+        let (first, second) = (below(bytes.len()), below(bytes.len()));
+        let (first, second) = (first.min(second), first.max(second));
+        assert_eq!(
+            see(&[&bytes[..first], &bytes[first..second], &bytes[second..]]),
+            whole,
+            "{first} {second} {bytes:x?}"
+        );
+        assert_eq!(see(&bytes.chunks(1).collect::<Vec<_>>()), whole, "{bytes:x?}");
+    }
+}
