@@ -82,8 +82,9 @@ struct Driver<T> {
     moved: (usize, usize),
     /// Since when the socket has not taken all that it was given.
     blocked: Option<Instant>,
-    /// Since when it has taken nothing of that.
+    /// Since when it has taken nothing of that, and how much it had taken then.
     stuck: Option<Instant>,
+    taken: u64,
     expires: Option<Instant>,
     /// The server stops: calls that run are finished, none begins.
     stopping: bool,
@@ -117,6 +118,7 @@ impl<T: Transport> Driver<T> {
             moved: (0, 0),
             blocked: None,
             stuck: None,
+            taken: 0,
             stopping: false,
             gone: None,
             reason: None,
@@ -223,6 +225,7 @@ impl<T: Transport> Driver<T> {
     /// until it reads what was written to it.
     fn poll_session(&mut self, cx: &mut Context<'_>, now: Instant, budget: &mut Budget) -> bool {
         let mut progress = false;
+        let was_full = !self.session.wants_input();
         while self.hook.is_none()
             && self.blocked.is_none()
             && !budget.is_spent()
@@ -243,7 +246,8 @@ impl<T: Transport> Driver<T> {
             budget.spend_message();
             progress = true;
         }
-        progress
+        // What was looked at may be the beginning of a message, and make room for its rest.
+        progress | (was_full && self.session.wants_input())
     }
 
     fn handle_output(&mut self, cx: &mut Context<'_>, output: Output) {
@@ -413,7 +417,10 @@ impl<T: Transport> Driver<T> {
                     Poll::Ready(Err(Lost)) => self.set_gone(DisconnectReason::Lost),
                     Poll::Pending => {
                         self.blocked = self.blocked.or(Some(now));
-                        self.stuck = self.stuck.or(Some(now));
+                        let taken = transport.taken();
+                        if self.stuck.is_none() || self.taken != taken {
+                            (self.stuck, self.taken) = (Some(now), taken);
+                        }
                     }
                 }
             }

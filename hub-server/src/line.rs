@@ -22,11 +22,12 @@ impl<T: Transport> Line<T> {
 
     /// Says goodbye, for as long as the client may take to answer: it is not trusted to.
     pub(crate) fn leave(&mut self, patience: Duration) {
-        if let Self::Up(mut transport) = std::mem::replace(self, Self::Down) {
-            *self = Self::Leaving(Box::pin(async move {
+        *self = match std::mem::replace(self, Self::Down) {
+            Self::Up(mut transport) => Self::Leaving(Box::pin(async move {
                 let _ = tokio::time::timeout(patience, transport.close()).await;
-            }));
-        }
+            })),
+            other => other,
+        };
     }
 
     pub(crate) fn poll_leave(&mut self, cx: &mut Context<'_>) {

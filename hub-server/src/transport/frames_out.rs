@@ -41,6 +41,8 @@ pub(super) struct FramesOut {
     pong: Option<Box<[u8]>>,
     /// Whether the socket has to be flushed.
     unflushed: bool,
+    /// How many bytes the socket has taken so far.
+    taken: u64,
     /// The socket takes one piece at a time, so all is copied together.
     one_piece: bool,
 }
@@ -137,6 +139,7 @@ impl FramesOut {
 
     fn advance(&mut self, mut written: usize) {
         self.len = self.len.saturating_sub(written);
+        self.taken += written as u64;
         while let Some(first) = self.queue.front_mut() {
             if written < first.len() {
                 first.advance(written);
@@ -146,6 +149,10 @@ impl FramesOut {
             self.queue.pop_front();
         }
         self.tail.advance(written);
+    }
+
+    pub(super) fn taken(&self) -> u64 {
+        self.taken
     }
 
     /// The memory it keeps, in bytes, but for messages that it shares.

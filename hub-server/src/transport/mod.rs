@@ -41,6 +41,9 @@ pub(crate) trait Transport: Send + Unpin + 'static {
     /// Ready when everything that was sent is with the operating system.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Lost>>;
 
+    /// How many bytes the operating system has taken so far: whether it takes any tells a slow client from one that is gone.
+    fn taken(&self) -> u64;
+
     /// Says goodbye, and waits until the client has too.
     fn close(&mut self) -> impl Future<Output = ()> + Send;
 }

@@ -219,6 +219,10 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for WebSocket
         self.frames_out.poll_flush(&mut self.socket, cx).map_err(|_| Lost)
     }
 
+    fn taken(&self) -> u64 {
+        self.frames_out.taken()
+    }
+
     async fn close(&mut self) {
         self.frames_out.close(match self.ended {
             // Never without a code: clients take that for an error (P-WS-04, P-WS-07).
