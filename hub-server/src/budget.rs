@@ -1,7 +1,7 @@
 //! How much one connection does at a time, so that others get their turn.
-//!
-//! A worker of the runtime looks for what its sockets have after every 61 tasks it has polled, so the time that one
-//! connection may take is the time that an honest client waits, divided by 61.
+
+use std::pin::pin;
+use std::task::Context;
 
 /// Messages of the client that are taken in one go.
 const MESSAGES: usize = 64;
@@ -30,4 +30,11 @@ impl Budget {
     pub(crate) fn is_spent(&self) -> bool {
         self.messages == 0 || self.bytes == 0
     }
+}
+
+/// Has the task polled again once the others have had their turn, and once the runtime has looked for what the sockets have. A
+/// task that woke itself would be polled up to 61 times before that, and an honest client would wait as long.
+pub(crate) fn give_way(cx: &mut Context<'_>) {
+    // It is pending once, and wakes the task by itself.
+    let _ = pin!(tokio::task::yield_now()).poll(cx);
 }

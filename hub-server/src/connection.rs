@@ -16,7 +16,7 @@ use hub_core::session::{Ending, IncomingCall, Output, Session};
 use hub_core::{Codec, HubError, Identity, InvocationId, ProtocolError, TransferFormat};
 use tokio::time::Sleep;
 
-use crate::budget::Budget;
+use crate::budget::{Budget, give_way};
 use crate::calls::{Calls, Finished};
 use crate::context::DisconnectReason;
 use crate::dispatcher::{Begun, Service, not_invoked, outcome};
@@ -148,8 +148,7 @@ impl<T: Transport> Driver<T> {
             let was_blocked = self.blocked.is_some();
             self.poll_write(cx, now, &mut budget);
             if budget.is_spent() {
-                // Others have their turn first.
-                cx.waker().wake_by_ref();
+                give_way(cx);
                 break;
             }
             // What waited for the socket goes on with it. Once it blocks, all others are asked again, so that they wake

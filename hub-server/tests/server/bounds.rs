@@ -1,17 +1,18 @@
 //! What one client can make the server hold, and for how long it can hold up others.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 
-use futures_util::{SinkExt, Stream, StreamExt, stream};
+use futures_util::{Stream, StreamExt, stream};
 use hub_core::{CallError, Remote, Result, Untyped, Upload};
 use hub_server::{Context, DisconnectReason, Hub, HubHandle, HubOptions, HubRoute, hub};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
-use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::{Client, Events, NONE, Server, events, eventually, item, notice, result, void, within};
 
@@ -39,6 +40,11 @@ impl Inn {
     #[method]
     async fn tell(&self, what: String) {
         let _ = self.events.send(what);
+    }
+
+    #[method]
+    async fn take(&self) {
+        self.taken.fetch_add(1, Ordering::SeqCst);
     }
 
     #[method]
@@ -90,26 +96,24 @@ async fn inn(options: HubOptions) -> Test {
 #[tokio::test]
 async fn others_have_their_turn_beside_a_flood_in_one_message() {
     // One thread for everybody: it is the server that gives way.
-    let mut test = inn(HubOptions::default()).await;
-    let (mut floods, mut honest) = (test.server.connect().await, test.server.connect().await);
-    let last = |client: &str| format!("{}\x1e", notice("Tell", [client]));
-    for unit in ["{\"type\":6}\x1e", "{\"type\":5,\"invocationId\":\"x\"}\x1e", "{\"type\":99}\x1e"] {
-        let flood = unit.repeat(2 * 1024 * 1024 / unit.len()) + &last("flood");
-        let flooding = tokio::spawn(async move {
-            floods.socket.send(Message::text(flood)).await.unwrap();
-            floods
-        });
-        // It has the flood before it, and all of it in the sockets' buffers or on its way.
-        while !flooding.is_finished() {
-            honest.send_text(&last("honest")).await;
-            tokio::task::yield_now().await;
-            if test.events.next().await == "flood" {
-                panic!("the flood was done first");
-            }
-        }
-        floods = flooding.await.unwrap();
-        while test.events.next().await != "flood" {}
-    }
+    let test = inn(HubOptions::default()).await;
+    let taken = Arc::clone(&test.taken);
+    let most = Arc::new(AtomicUsize::new(0));
+    let in_a_row = Arc::clone(&most);
+    let others = tokio::spawn(poll_fn::<(), _>(move |cx| {
+        in_a_row.fetch_max(taken.swap(0, Ordering::SeqCst), Ordering::SeqCst);
+        // Behind those who are ready by now.
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }));
+    let mut client = test.server.connect().await;
+    let call = format!("{}\x1e", notice("Take", NONE));
+    client.send_text(&call.repeat(20_000)).await;
+    client.begin("last", "Take", NONE).await;
+    assert_eq!(client.next().await, result("last", ()));
+    others.abort();
+    let most = most.load(Ordering::SeqCst);
+    assert!((1..=64).contains(&most), "{most} calls in a row");
 }
 
 #[tokio::test]
