@@ -48,6 +48,9 @@ pub struct Method<H: 'static> {
     pub name: &'static str,
     /// Whether callers get nothing, one answer or a stream.
     pub kind: Kind,
+    /// Whether a call may be dropped where it waits, when its caller cancels it or has gone. A stream always may; what is
+    /// neither runs to its end (P-CX-10).
+    pub cancellable: bool,
     /// How many of the parameters are streams from the caller.
     pub uploads: usize,
     /// All of them must agree.

@@ -1,4 +1,5 @@
-//! Reading attributes: the options of the three macros, and `#[method(..)]` and `#[authorize(..)]` on methods.
+//! Reading attributes: the options of the three macros, and `#[method(..)]`, `#[authorize(..)]` and `#[cancellable]` on
+//! methods.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use syn::ext::IdentExt;
@@ -107,7 +108,7 @@ impl Options {
     }
 }
 
-/// `#[method(..)]` and `#[authorize(..)]` of one method, taken off it.
+/// `#[method(..)]`, `#[authorize(..)]` and `#[cancellable]` of one method, taken off it.
 #[derive(Default)]
 pub(crate) struct MethodAttrs {
     /// `#[method]` itself.
@@ -117,10 +118,12 @@ pub(crate) struct MethodAttrs {
     /// The first `#[authorize]` itself.
     pub(crate) authorize: Option<Attribute>,
     pub(crate) policies: Vec<ExprPath>,
+    /// `#[cancellable]` itself.
+    pub(crate) cancellable: Option<Attribute>,
 }
 
 impl MethodAttrs {
-    /// Reads both attributes and removes them: the compiler does not know them.
+    /// Reads the attributes and removes them: the compiler does not know them.
     pub(crate) fn take(attrs: &mut Vec<Attribute>, errors: &mut Errors) -> Self {
         let mut taken = Self::default();
         attrs.retain(|attr| {
@@ -128,6 +131,8 @@ impl MethodAttrs {
                 taken.read_method(attr, errors);
             } else if attr.path().is_ident("authorize") {
                 taken.read_authorize(attr, errors);
+            } else if attr.path().is_ident("cancellable") {
+                taken.read_cancellable(attr, errors);
             } else {
                 return true;
             }
@@ -157,6 +162,15 @@ impl MethodAttrs {
         match &attr.meta {
             Meta::List(list) if !list.tokens.is_empty() => self.policies.extend(policies(list.tokens.clone(), errors)),
             _ => errors.add(attr, NO_POLICY),
+        }
+    }
+
+    fn read_cancellable(&mut self, attr: &Attribute, errors: &mut Errors) {
+        if self.cancellable.replace(attr.clone()).is_some() {
+            errors.add(attr, "`#[cancellable]` is given twice");
+        }
+        if !matches!(attr.meta, Meta::Path(_)) {
+            errors.add(attr, "`#[cancellable]` takes nothing");
         }
     }
 }

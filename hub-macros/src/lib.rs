@@ -160,8 +160,9 @@ pub fn contract(options: TokenStream, item: TokenStream) -> TokenStream {
 /// - `authorize = policy` or `authorize(policy, another)`: policies of all methods. A policy is a
 ///   `fn(&Caller) -> bool`; all policies of a method must agree before it runs.
 /// - `rename_all = ".."`, where there is no contract, and `crate = ".."`.
-/// - On methods: `#[authorize(policy, another)]` adds policies, and `#[method]` or `#[method(name = "..")]` exposes a
-///   method where there is no contract.
+/// - On methods: `#[authorize(policy, another)]` adds policies, `#[method]` or `#[method(name = "..")]` exposes a method
+///   where there is no contract, and `#[cancellable]` lets a call be dropped where it waits, when its caller cancels it
+///   or has gone: without it a method runs to its end. Streams are dropped in any case.
 #[proc_macro_attribute]
 pub fn hub(options: TokenStream, item: TokenStream) -> TokenStream {
     expand::dispatch(Macro::Hub, options.into(), item.into()).into()

@@ -69,6 +69,9 @@ fn read_method(function: &mut TraitItemFn, options: &Options, errors: &mut Error
     if let Some(authorize) = &attrs.authorize {
         errors.add(authorize, "`#[authorize]` goes on the hub's impl: a contract does not say who may call");
     }
+    if let Some(cancellable) = &attrs.cancellable {
+        errors.add(cancellable, "`#[cancellable]` goes on the hub's impl: a contract does not say how a call may end");
+    }
     if let Some(method) = attrs.method.as_ref().filter(|_| attrs.name.is_none() && errors.count() == before) {
         errors.add(method, "all methods of a contract are exposed: `#[method(name = \"..\")]` only names one");
     }

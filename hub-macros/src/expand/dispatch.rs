@@ -32,6 +32,7 @@ struct Entry {
     method: Method,
     attrs: Vec<Attribute>,
     policies: Vec<ExprPath>,
+    cancellable: bool,
     /// The name on the wire, unless a contract holds it.
     name: LitStr,
 }
@@ -81,9 +82,13 @@ impl Reader<'_> {
         }
         check::signature(&function.sig, self.of, errors);
         let method = errors.keep(Method::read(&function.sig))?;
+        if let (Some(cancellable), Shape::Stream(_)) = (&attrs.cancellable, &method.shape) {
+            errors.add(cancellable, "a stream is dropped whenever it is cancelled: drop `#[cancellable]`");
+        }
         let name = self.options.wire_name(attrs.name, &method.ident, errors);
         let policies = self.options.policies.iter().cloned().chain(attrs.policies).collect();
-        Some(Entry { method, attrs: function.attrs.clone(), policies, name })
+        let cancellable = attrs.cancellable.is_some();
+        Some(Entry { method, attrs: function.attrs.clone(), policies, cancellable, name })
     }
 
     fn check_place(&self, attrs: &MethodAttrs, errors: &mut Errors) {
@@ -96,6 +101,15 @@ impl Reader<'_> {
             }
             Some(authorize) if !self.contract && attrs.method.is_none() => {
                 errors.add(authorize, "this method is not exposed: add `#[method]`, or drop `#[authorize]`");
+            }
+            _ => {}
+        }
+        match &attrs.cancellable {
+            Some(cancellable) if self.of == Macro::Callbacks => {
+                errors.add(cancellable, "`#[cancellable]` goes on a hub's methods: a hub cancels nothing");
+            }
+            Some(cancellable) if !self.contract && attrs.method.is_none() => {
+                errors.add(cancellable, "this method is not exposed: add `#[method]`, or drop `#[cancellable]`");
             }
             _ => {}
         }
@@ -122,6 +136,7 @@ impl Table<'_> {
     ///     const METHODS: &'static [Method<Self>] = &[Method {
     ///         name: <Self as ChatHub>::__wire_say,
     ///         kind: Kind::Answer,
+    ///         cancellable: false,
     ///         uploads: 0,
     ///         policies: &[member],
     ///         start: |call, hub| { .. },
@@ -150,7 +165,7 @@ impl Table<'_> {
         }
     }
 
-    fn entry(&self, Entry { method, attrs, policies, name }: &Entry) -> TokenStream {
+    fn entry(&self, Entry { method, attrs, policies, cancellable, name }: &Entry) -> TokenStream {
         let private = &self.private;
         let name = match self.contract {
             Some(contract) => {
@@ -173,6 +188,7 @@ impl Table<'_> {
             #private::Method {
                 name: #name,
                 kind: #private::Kind::#kind,
+                cancellable: #cancellable,
                 uploads: #uploads,
                 policies: &[#(#policies),*],
                 start: #start,

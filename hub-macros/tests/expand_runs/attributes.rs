@@ -4,7 +4,7 @@ use hub_core::{Dispatch, Result, contract};
 use hub_macros::hub;
 use serde_json::json;
 
-use crate::support::{Connection, Outcome, call_hub, ready};
+use crate::support::{Connection, Outcome, call_hub, method, ready};
 
 /// A contract in which some methods do not exist.
 #[contract]
@@ -48,6 +48,7 @@ impl Chat for Hub {
     }
 
     #[cfg(true)]
+    #[cancellable]
     async fn either(&self) -> Result<u8> {
         Ok(1)
     }
@@ -113,4 +114,26 @@ impl Plain {
 fn the_same_in_a_plain_impl() {
     assert_eq!(call_hub(Plain, "Present", json!([])), Outcome::answered(3));
     assert_eq!(Plain::METHODS.iter().map(|method| method.name).collect::<Vec<_>>(), ["Present", "One"]);
+}
+
+struct Searching;
+
+#[hub]
+impl Searching {
+    #[cancellable]
+    #[method]
+    async fn search(&self) -> Result<u8> {
+        Ok(4)
+    }
+
+    #[method]
+    async fn order(&self) {}
+}
+
+#[test]
+fn only_what_is_marked_is_cancellable() {
+    let cancellable = |name| method(Searching::METHODS, name).cancellable;
+    assert_eq!([cancellable("Search"), cancellable("Order")], [true, false]);
+    assert_eq!([method(Hub::METHODS, "Either").cancellable, method(Hub::METHODS, "Say").cancellable], [true, false]);
+    assert_eq!(call_hub(Searching, "Search", json!([])), Outcome::answered(4));
 }

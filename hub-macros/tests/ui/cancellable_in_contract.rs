@@ -1,0 +1,9 @@
+use hub_core::contract;
+
+#[contract]
+trait Chat {
+    #[cancellable]
+    async fn clear(&self);
+}
+
+fn main() {}
