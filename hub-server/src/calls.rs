@@ -3,17 +3,31 @@
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use futures_util::StreamExt;
+use futures_util::future::{AbortHandle, Abortable, Aborted};
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use hub_core::dispatch::{BoxFuture, Kind};
 use hub_core::message::Target;
 use hub_core::session::CallKey;
 use hub_core::{HubError, Payload};
 
 use crate::dispatcher::panic_message;
+use crate::peer::Peer;
 use crate::uploads::{NotWanted, UploadSender};
+
+/// A method that has begun.
+pub(crate) struct Work {
+    pub(crate) future: BoxFuture<Returned>,
+    /// The name of the method, however its caller writes it.
+    pub(crate) method: &'static str,
+    /// Whether it may be dropped where it waits (P-CX-10).
+    pub(crate) droppable: bool,
+}
+
+type Returned = Result<Payload, HubError>;
 
 /// How a call ended.
 #[derive(Debug)]
@@ -22,8 +36,8 @@ pub(crate) enum Ended {
     Returned(Payload),
     Failed(HubError),
     Panicked(String),
-    /// By its caller.
-    Cancelled,
+    /// Where it waited, for nobody wants it any more.
+    Dropped,
 }
 
 /// A call that has ended.
@@ -31,32 +45,20 @@ pub(crate) enum Ended {
 pub(crate) struct Finished {
     pub(crate) key: CallKey,
     pub(crate) target: Target,
+    pub(crate) method: &'static str,
     pub(crate) kind: Kind,
     pub(crate) ended: Ended,
+    /// Whether its caller had cancelled it.
+    pub(crate) cancelled: bool,
 }
 
-/// A call that goes on. Once it is cancelled it has no future any more.
-pub(crate) struct Running {
+/// A call that goes on. Once it is dropped it has no future any more.
+struct Running {
     key: CallKey,
     target: Target,
+    method: &'static str,
     kind: Kind,
-    future: Option<BoxFuture<Result<Payload, HubError>>>,
-    waker: Option<Waker>,
-}
-
-impl Running {
-    fn cancel(&mut self) {
-        self.drop_future();
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
-        }
-    }
-
-    /// What the method holds goes with it. A panic there ends nothing else.
-    fn drop_future(&mut self) {
-        let future = self.future.take();
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(future)));
-    }
+    future: Option<Abortable<BoxFuture<Returned>>>,
 }
 
 impl Future for Running {
@@ -64,23 +66,43 @@ impl Future for Running {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Finished> {
         let ended = match &mut self.future {
-            None => Ended::Cancelled,
-            Some(future) => match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-                Ok(Poll::Pending) => {
-                    if !self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-                        self.waker = Some(cx.waker().clone());
-                    }
-                    return Poll::Pending;
-                }
-                Ok(Poll::Ready(Ok(result))) => Ended::Returned(result),
-                Ok(Poll::Ready(Err(error))) => Ended::Failed(error),
-                Err(panic) => Ended::Panicked(panic_message(&*panic)),
+            None => Ended::Dropped,
+            Some(future) => match contained(|| future.poll_unpin(cx)) {
+                Ok(Poll::Pending) => return Poll::Pending,
+                Ok(Poll::Ready(Ok(returned))) => returned.into(),
+                Ok(Poll::Ready(Err(Aborted))) => Ended::Dropped,
+                Err(panicked) => panicked,
             },
         };
         // What it holds goes before its answer.
-        self.drop_future();
-        Poll::Ready(Finished { key: self.key, target: self.target.clone(), kind: self.kind, ended })
+        drop_contained(self.future.take());
+        let (key, target, method, kind) = (self.key, self.target.clone(), self.method, self.kind);
+        Poll::Ready(Finished { key, target, method, kind, ended, cancelled: false })
     }
+}
+
+impl From<Returned> for Ended {
+    fn from(returned: Returned) -> Self {
+        returned.map_or_else(Self::Failed, Self::Returned)
+    }
+}
+
+/// A panic of the application ends nothing but its call.
+fn contained<T>(run: impl FnOnce() -> T) -> Result<T, Ended> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| Ended::Panicked(panic_message(&*panic)))
+}
+
+fn drop_contained<T>(value: T) {
+    let _ = contained(|| drop(value));
+}
+
+/// What the connection has of a call that goes on.
+struct Open {
+    uploads: Vec<Option<UploadSender>>,
+    /// Drops it, if it may be dropped.
+    abort: Option<AbortHandle>,
+    /// Once it is cancelled: whose call it is.
+    cancelled: Option<Arc<Peer>>,
 }
 
 /// An item that its upload has no place for: everything from this client waits (P-UP-07).
@@ -94,13 +116,14 @@ struct Stalled {
 pub(crate) struct Calls {
     /// Made with the first call that has to wait: the set is not small, and idle connections are many.
     running: Option<Box<FuturesUnordered<Running>>>,
-    uploads: HashMap<CallKey, Vec<Option<UploadSender>>>,
+    /// One for each that runs.
+    open: HashMap<CallKey, Open>,
     stalled: Option<Stalled>,
 }
 
 impl Calls {
     pub(crate) fn is_empty(&self) -> bool {
-        self.running.as_ref().is_none_or(|running| running.is_empty())
+        self.open.is_empty()
     }
 
     /// Runs a call as far as it goes. Most are over at once and never wait here.
@@ -110,38 +133,54 @@ impl Calls {
         key: CallKey,
         target: Target,
         kind: Kind,
-        future: BoxFuture<Result<Payload, HubError>>,
+        work: Work,
         uploads: Vec<UploadSender>,
     ) -> Option<Finished> {
-        let mut running = Running { key, target, kind, future: Some(future), waker: None };
-        match Pin::new(&mut running).poll(cx) {
-            Poll::Ready(finished) => Some(finished),
-            Poll::Pending => {
-                if !uploads.is_empty() {
-                    self.uploads.insert(key, uploads.into_iter().map(Some).collect());
-                }
-                self.running.get_or_insert_default().push(running);
-                None
+        let Work { mut future, method, droppable } = work;
+        let ended = match contained(|| future.as_mut().poll(cx)) {
+            Ok(Poll::Pending) => {
+                let (abort, aborted) = AbortHandle::new_pair();
+                let future = Some(Abortable::new(future, aborted));
+                self.running.get_or_insert_default().push(Running { key, target, method, kind, future });
+                let uploads = uploads.into_iter().map(Some).collect();
+                self.open.insert(key, Open { uploads, abort: droppable.then_some(abort), cancelled: None });
+                return None;
             }
-        }
+            Ok(Poll::Ready(returned)) => returned.into(),
+            Err(panicked) => panicked,
+        };
+        drop_contained(future);
+        Some(Finished { key, target, method, kind, ended, cancelled: false })
     }
 
     pub(crate) fn poll_finished(&mut self, cx: &mut Context<'_>) -> Option<Finished> {
         // Most calls are over before they get here, and asking an empty set is not free.
         let running = self.running.as_mut().filter(|running| !running.is_empty())?;
         match running.poll_next_unpin(cx) {
-            Poll::Ready(Some(finished)) => {
-                self.uploads.remove(&finished.key);
-                Some(finished)
-            }
+            Poll::Ready(Some(finished)) => Some(self.close(finished)),
             _ => None,
         }
     }
 
-    /// Drops what a call does; it ends as cancelled.
-    pub(crate) fn cancel(&mut self, key: CallKey) {
-        for running in self.each().filter(|running| running.key == key) {
-            running.cancel();
+    fn close(&mut self, mut finished: Finished) -> Finished {
+        if let Some(peer) = self.open.remove(&finished.key).and_then(|open| open.cancelled) {
+            finished.cancelled = true;
+            peer.cancellations().forget(finished.key);
+        }
+        if self.open.is_empty() && self.open.capacity() > 64 {
+            // Not kept for a connection that may be idle from now on.
+            self.open = HashMap::new();
+        }
+        finished
+    }
+
+    /// Tells a call that its caller wants no more of it, and drops it if it may be dropped (P-CX-02).
+    pub(crate) fn cancel(&mut self, peer: &Arc<Peer>, key: CallKey) {
+        let Some(open) = self.open.get_mut(&key) else { return };
+        open.cancelled = Some(Arc::clone(peer));
+        peer.cancellations().cancel(key);
+        if let Some(abort) = &open.abort {
+            abort.abort();
         }
     }
 
@@ -154,7 +193,7 @@ impl Calls {
     }
 
     pub(crate) fn upload_item(&mut self, cx: &mut Context<'_>, call: CallKey, upload: usize, item: Payload) {
-        let Some(place) = self.uploads.get_mut(&call).and_then(|uploads| uploads.get_mut(upload)) else { return };
+        let Some(place) = self.open.get_mut(&call).and_then(|open| open.uploads.get_mut(upload)) else { return };
         let Some(sender) = place else { return };
         match sender.poll_place(cx, &item) {
             Poll::Ready(Ok(())) => sender.send(&item),
@@ -164,31 +203,38 @@ impl Calls {
     }
 
     pub(crate) fn end_upload(&mut self, call: CallKey, upload: usize, error: Option<String>) {
-        let place = self.uploads.get_mut(&call).and_then(|uploads| uploads.get_mut(upload));
+        let place = self.open.get_mut(&call).and_then(|open| open.uploads.get_mut(upload));
         if let Some(sender) = place.and_then(Option::take) {
             sender.finish(error);
         }
     }
 
-    /// The connection is over: streams are dropped, uploads fail, plain calls go on (P-STR-06, P-UP-10).
+    /// The connection is over: streams and what else may be dropped is, uploads fail, other calls go on (P-STR-06,
+    /// P-UP-10).
     pub(crate) fn connection_ended(&mut self) {
         self.stalled = None;
-        for running in self.each().filter(|running| running.kind == Kind::Stream) {
-            running.cancel();
+        for open in self.open.values_mut() {
+            if let Some(abort) = &open.abort {
+                abort.abort();
+            }
+            for sender in open.uploads.drain(..).flatten() {
+                sender.finish(Some("The underlying connection was closed.".to_owned()));
+            }
         }
-        for sender in self.uploads.drain().flat_map(|(_, senders)| senders).flatten() {
-            sender.finish(Some("The underlying connection was closed.".to_owned()));
+        for running in self.running.iter_mut().flat_map(|running| running.iter_mut()) {
+            // Now, and not when it is polled next: what it holds goes before the hook runs.
+            if running.future.as_ref().is_some_and(Abortable::is_aborted) {
+                drop_contained(running.future.take());
+            }
         }
     }
 
-    /// Waits for the calls that go on without their connection.
-    pub(crate) async fn drain(&mut self) {
+    /// Waits for the calls that go on without their connection, and hands over how each ended.
+    pub(crate) async fn drain(&mut self, mut ended: impl FnMut(Finished)) {
         if let Some(running) = &mut self.running {
-            while running.next().await.is_some() {}
+            while let Some(finished) = running.next().await {
+                ended(finished);
+            }
         }
-    }
-
-    fn each(&mut self) -> impl Iterator<Item = &mut Running> {
-        self.running.iter_mut().flat_map(|running| running.iter_mut())
     }
 }

@@ -253,7 +253,11 @@ impl<T: Transport> Driver<T> {
         match output {
             Output::Opened(codec) => self.open(codec),
             Output::Call(call) => self.begin(cx, call),
-            Output::Cancelled(call) => self.calls.cancel(call),
+            Output::Cancelled(call) => {
+                if let Some(peer) = &self.peer {
+                    self.calls.cancel(peer, call);
+                }
+            }
             Output::UploadItem { call, upload, item } => self.calls.upload_item(cx, call, upload, item),
             Output::UploadEnd { call, upload, error } => self.calls.end_upload(call, upload, error),
             Output::Answered { id, outcome } => {
@@ -299,8 +303,8 @@ impl<T: Transport> Driver<T> {
         }
         match self.service.start(peer, call) {
             Begun::Refused(text) => self.session.answer(key, Outcome::Error(text)),
-            Begun::Running { future, kind, uploads } => {
-                if let Some(finished) = self.calls.begin(cx, key, target, kind, future, uploads) {
+            Begun::Running { work, kind, uploads } => {
+                if let Some(finished) = self.calls.begin(cx, key, target, kind, work, uploads) {
                     self.answer(finished);
                 }
             }
@@ -550,7 +554,9 @@ impl<T: Transport> Driver<T> {
             }
             hub.registry.remove(&peer);
         };
-        join3(goodbye, leave, calls.drain()).await;
+        // Nobody reads the outcome, but the log tells it.
+        let drain = calls.drain(|finished| drop(outcome(&hub, &attached.id, finished)));
+        join3(goodbye, leave, drain).await;
         hub.tokens.release(attached);
     }
 }

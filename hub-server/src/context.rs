@@ -129,10 +129,52 @@ impl<H: Hub> Context<H> {
     /// Waits until the caller's connection has ended.
     ///
     /// A call goes on when its connection is lost: what was accepted is done. Long work that nobody waits for any more
-    /// can watch for this. Streams are dropped by themselves.
+    /// can watch for this, or for [`cancelled`](Self::cancelled). Streams are dropped by themselves.
     pub fn disconnected(&self) -> impl Future<Output = ()> + Send + use<H> {
         let peer = Arc::clone(&self.peer);
         async move { peer.gone().await }
+    }
+
+    /// Waits until nobody wants this call any more: its caller has cancelled it, or the connection has ended.
+    ///
+    /// A call that is cancelled goes on unless its method watches for this, or is `#[cancellable]` and so dropped by
+    /// itself. What the method returns is still the answer. After the end of a call, and in hooks, this waits for the
+    /// end of the connection.
+    ///
+    /// ```
+    /// # use hub_core::{HubError, Result};
+    /// # use hub_server::Hub;
+    /// # struct Search<H> { cx: hub_server::Context<H> }
+    /// # impl<H: Hub> Search<H> {
+    /// async fn find(&self, words: &str) -> Result<Vec<String>> {
+    ///     tokio::select! {
+    ///         found = search(words) => found,
+    ///         () = self.cx.cancelled() => {
+    ///             stop_searching().await;
+    ///             Err(HubError::public("The search was stopped."))
+    ///         }
+    ///     }
+    /// }
+    /// # }
+    /// # async fn search(_: &str) -> Result<Vec<String>> { Ok(Vec::new()) }
+    /// # async fn stop_searching() {}
+    /// ```
+    pub fn cancelled(&self) -> impl Future<Output = ()> + Send + use<H> {
+        let (peer, within) = (Arc::clone(&self.peer), self.within);
+        async move {
+            match within {
+                Within::Call(call) => peer.cancellations().cancelled(call).await,
+                Within::Connected | Within::Disconnected => peer.gone().await,
+            }
+        }
+    }
+
+    /// Whether [`cancelled`](Self::cancelled) would return at once: for work that does not wait.
+    pub fn is_cancelled(&self) -> bool {
+        match self.within {
+            Within::Call(call) => self.peer.cancellations().is_cancelled(call),
+            Within::Connected | Within::Disconnected => self.peer.is_gone(),
+        }
     }
 
     /// The caller.

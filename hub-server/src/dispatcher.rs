@@ -10,9 +10,9 @@ use futures_util::FutureExt;
 use hub_core::dispatch::{BoxFuture, Call, ItemSink, Kind, Method};
 use hub_core::message::Outcome;
 use hub_core::session::{CallKey, IncomingCall, Wants};
-use hub_core::{Caller, ConnectionId, HubError, Payload};
+use hub_core::{Caller, ConnectionId, HubError, Payload, with_detail};
 
-use crate::calls::{Ended, Finished};
+use crate::calls::{Ended, Finished, Work};
 use crate::context::{Context, DisconnectReason, Hub, Within};
 use crate::events;
 use crate::hub::HubState;
@@ -25,7 +25,7 @@ pub(crate) enum Begun {
     /// It will not run: the text for the caller.
     Refused(String),
     Running {
-        future: BoxFuture<Result<Payload, HubError>>,
+        work: Work,
         kind: Kind,
         uploads: Vec<UploadSender>,
     },
@@ -102,7 +102,11 @@ impl<H: Hub> Service for Dispatcher<H> {
             })
         }));
         match started {
-            Ok(Ok(Some(future))) => Begun::Running { future, kind: method.kind, uploads: senders },
+            Ok(Ok(Some(future))) => {
+                let droppable = method.cancellable || method.kind == Kind::Stream;
+                let work = Work { future, method: method.name, droppable };
+                Begun::Running { work, kind: method.kind, uploads: senders }
+            }
             Ok(Ok(None)) => Begun::Refused(refusal.unwrap_or_else(|| not_invoked(&target))),
             Ok(Err(error)) => {
                 events::binding_failed(state.name(), peer.id(), method.name, &error);
@@ -154,7 +158,8 @@ fn refuse<H>(peer: &Peer, method: &Method<H>, target: &str, wants: Wants, stream
 
 /// What the caller of a method reads at its end, and the log.
 pub(crate) fn outcome(hub: &HubState, connection: &ConnectionId, finished: Finished) -> Outcome {
-    let Finished { target, kind, ended, .. } = finished;
+    let Finished { target, method, kind, ended, cancelled, .. } = finished;
+    let detailed = hub.options().enable_detailed_errors;
     let head = || match kind {
         Kind::Notice | Kind::Answer => unexpected(&target),
         Kind::Stream => "An error occurred on the server while streaming results.".to_owned(),
@@ -162,16 +167,19 @@ pub(crate) fn outcome(hub: &HubState, connection: &ConnectionId, finished: Finis
     match (ended, kind) {
         (Ended::Returned(result), Kind::Notice | Kind::Answer) => Outcome::Value(result),
         // A stream ends without a result, by itself or because its caller wants no more (P-STR-08, P-CAN-02).
-        (Ended::Returned(_) | Ended::Cancelled, Kind::Stream) => Outcome::Void,
-        (Ended::Cancelled, Kind::Notice | Kind::Answer) => {
-            Outcome::Error("The invocation was canceled by the client.".to_owned())
-        }
+        (Ended::Returned(_) | Ended::Dropped, Kind::Stream) => Outcome::Void,
+        (Ended::Dropped, Kind::Notice | Kind::Answer) => Outcome::Error(if detailed {
+            // As the exception of .NET (P-CX-03).
+            with_detail(&head(), "TaskCanceledException", "A task was canceled.")
+        } else {
+            head()
+        }),
         (Ended::Failed(error), _) => {
-            events::method_failed(hub.name(), connection, &target, &error);
-            Outcome::Error(error.wire_text(&head(), hub.options().enable_detailed_errors))
+            events::method_failed(hub.name(), connection, method, &error, cancelled);
+            Outcome::Error(error.wire_text(&head(), detailed))
         }
         (Ended::Panicked(message), _) => {
-            events::method_panicked(hub.name(), connection, &target, &message);
+            events::method_panicked(hub.name(), connection, method, &message);
             Outcome::Error(head())
         }
     }

@@ -57,9 +57,11 @@ pub(crate) fn unauthorized(hub: &str, connection: &ConnectionId, method: &str) {
     info!(hub, %connection, method, "a policy refused the caller");
 }
 
-pub(crate) fn method_failed(hub: &str, connection: &ConnectionId, method: &str, error: &HubError) {
+pub(crate) fn method_failed(hub: &str, connection: &ConnectionId, method: &str, error: &HubError, cancelled: bool) {
     if error.is_public() {
         debug!(hub, %connection, method, ?error, "the method answered with an error");
+    } else if cancelled {
+        debug!(hub, %connection, method, ?error, "the method failed when it was cancelled");
     } else {
         error!(hub, %connection, method, ?error, "the method failed");
     }

@@ -73,13 +73,44 @@
 //!
 //! # When a method ends early
 //!
-//! A call runs to its end, though its client be gone ([`Context::disconnected`] tells). Its caller may cancel it, however:
-//! hub-client does when the future of a call is dropped, .NET from version 11 with a token. A method that is cancelled is
-//! dropped where it waits, as any future is, and so is a stream that nobody reads any more. What must not be left half done
-//! goes into a task of its own: `tokio::spawn(..).await`.
+//! A call runs to its end, though its client be gone, and though its caller cancel it: hub-client does so when the future
+//! of a call is dropped, .NET from version 11 whenever a token fires. The answer is then for nobody, but what was accepted
+//! is done, and nothing is left half done. A method that wants to know takes part in one of two ways:
+//!
+//! - it watches for [`Context::cancelled`], and what it does then, and returns, is its own decision;
+//! - it is marked `#[cancellable]`, in the impl under `#[hub]`, and is dropped where it waits, as any future is. That suits
+//!   methods that only look something up. What must not be left half done stays out of them, or goes into a task of its
+//!   own: `tokio::spawn(..).await`.
+//!
+//! Both happen when the caller cancels the call, and when its connection ends. A stream that nobody reads any more is
+//! always dropped.
+//!
+//! ```
+//! # use hub_core::Result;
+//! # use hub_server::hub;
+//! # struct Shop;
+//! #[hub]
+//! impl Shop {
+//!     /// Is done, whatever becomes of who ordered.
+//!     #[method]
+//!     async fn order(&self, article: u64) -> Result<u64> {
+//! #       Ok(article)
+//!         // ..
+//!     }
+//!
+//!     /// Is dropped when nobody waits for it any more.
+//!     #[method]
+//!     #[cancellable]
+//!     async fn search(&self, words: &str) -> Result<Vec<u64>> {
+//! #       Ok(vec![words.len() as u64])
+//!         // ..
+//!     }
+//! }
+//! ```
 
 mod budget;
 mod calls;
+mod cancellations;
 mod clients;
 mod connection;
 mod context;

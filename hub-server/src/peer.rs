@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use hub_core::{Codec, ConnectionId, GroupName, Identity};
 use tokio::sync::Notify;
 
+use crate::cancellations::Cancellations;
 use crate::hub::HubState;
 use crate::outbox::{Command, End, Outbox};
 use crate::request::Request;
@@ -27,6 +28,7 @@ pub(crate) struct Peer {
     /// `None` once the connection has left all groups for good.
     groups: Mutex<Option<HashSet<GroupName>>>,
     items: Mutex<Items>,
+    cancellations: Cancellations,
     gone: AtomicBool,
     on_gone: Notify,
 }
@@ -53,6 +55,7 @@ impl Peer {
             request,
             groups: Mutex::new(Some(HashSet::new())),
             items: Mutex::default(),
+            cancellations: Cancellations::default(),
             gone: AtomicBool::new(false),
             on_gone: Notify::const_new(),
         }
@@ -90,6 +93,10 @@ impl Peer {
         &self.items
     }
 
+    pub(crate) fn cancellations(&self) -> &Cancellations {
+        &self.cancellations
+    }
+
     pub(crate) fn outbox(&self) -> &Outbox {
         &self.outbox
     }
@@ -107,7 +114,12 @@ impl Peer {
         let waited = self.outbox.close();
         self.gone.store(true, Ordering::Release);
         self.on_gone.notify_waiters();
+        self.cancellations.cancel_all();
         waited
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
     }
 
     /// Waits for the end of the connection.
@@ -115,7 +127,7 @@ impl Peer {
         let mut told = std::pin::pin!(self.on_gone.notified());
         // In this order, so that an end in between is not missed.
         told.as_mut().enable();
-        if !self.gone.load(Ordering::Acquire) {
+        if !self.is_gone() {
             told.await;
         }
     }

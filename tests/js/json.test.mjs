@@ -42,6 +42,19 @@ describe('JSON messages', { concurrency: true }, () => {
     assert.deepEqual(ends, [{ type: 1, target: 'StreamCanceled', arguments: [] }, { type: 3, invocationId: 's' }]);
   });
 
+  test('a plain call that is cancelled: its method decides, or runs to its end (P-CX-02 to 04)', async t => {
+    const peer = await openHub(t, base);
+    peer.send(json({ type: 1, invocationId: 'w', target: 'Wait', arguments: [60_000] }), json({ type: 5, invocationId: 'w' }));
+    assert.deepEqual(await peer.next(), { type: 1, target: 'WaitCanceled', arguments: [] });
+    const error = "An unexpected error occurred invoking 'Wait' on the server.";
+    assert.deepEqual(await peer.next(), { type: 3, invocationId: 'w', error });
+    peer.send(json({ type: 1, invocationId: 's', target: 'Sleep', arguments: [100] }));
+    for (const id of ['s', 's', 'w', 'unknown']) peer.send(json({ type: 5, invocationId: id }));
+    assert.deepEqual(await peer.next(), { type: 3, invocationId: 's', result: 100 });
+    peer.send(json({ type: 1, invocationId: 'w', target: 'Wait', arguments: [1] }));
+    assert.deepEqual(await peer.next(), { type: 3, invocationId: 'w', result: 'waited' });
+  });
+
   test('a question to the client carries an id that is no client counter (P-CR-01, P-CR-02)', async t => {
     const peer = await openHub(t, base);
     peer.send(json({ type: 1, invocationId: '1', target: 'AskCaller', arguments: ['x'] }));

@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Barrier, Notify};
 
-use crate::support::{Events, NONE, Server, error, events, notice, result, unexpected};
+use crate::support::{Events, NONE, Server, events, notice, result, unexpected};
 
 /// What the hubs of a test share.
 struct Shared {
@@ -111,6 +111,7 @@ impl Work {
     }
 
     #[method]
+    #[cancellable]
     async fn panic_when_dropped(&self) {
         struct Panics;
 
@@ -239,21 +240,6 @@ async fn a_long_call_stops_nobody_else() {
     assert_eq!(bob.call("Echo", (2,)).await, Ok(json!(2)));
     test.shared.gate.notify_one();
     assert_eq!(ann.next().await, result("1", 1));
-}
-
-#[tokio::test]
-async fn a_cancelled_call_is_dropped() {
-    // P-CAN-03, P-CAN-04, P-DIV-06, P-INV-10
-    let mut test = work(HubOptions::default()).await;
-    let mut client = test.server.connect().await;
-    client.begin("1", "WaitForGate", (1,)).await;
-    assert_eq!(test.events.next().await, "waiting 1");
-    client.cancel("unknown").await;
-    client.cancel("1").await;
-    assert_eq!(test.events.next().await, "dropped");
-    assert_eq!(client.next().await, error("1", "The invocation was canceled by the client."));
-    client.cancel("1").await;
-    assert_eq!(client.call("Echo", (2,)).await, Ok(json!(2)), "its place is free");
 }
 
 #[tokio::test]

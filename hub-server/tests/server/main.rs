@@ -5,6 +5,7 @@
 
 mod bounds;
 mod calls;
+mod cancellations;
 mod client_results;
 mod context;
 mod disconnects;

@@ -48,6 +48,7 @@ pub trait ConformanceHub {
     async fn header(&self, name: &str) -> Result<Option<String>>;
     async fn query(&self, name: &str) -> Result<Option<String>>;
     async fn sleep(&self, milliseconds: i32) -> Result<i32>;
+    async fn wait(&self, milliseconds: i32) -> Result<String>;
     async fn abort(&self) -> Result<()>;
     async fn secret(&self) -> Result<String>;
     async fn admin_only(&self) -> Result<String>;
@@ -94,6 +95,7 @@ pub trait ConformanceClient {
     async fn receive(&self, text: &str);
     async fn object(&self, sample: &Sample);
     async fn stream_canceled(&self);
+    async fn wait_canceled(&self);
     async fn ask(&self, prompt: &str) -> Result<String>;
     async fn connected(&self, id: &str);
     async fn gone(&self, id: &str, error: Option<String>);

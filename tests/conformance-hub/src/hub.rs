@@ -36,6 +36,7 @@ pub(crate) trait ConformanceClient {
     async fn connected(&self, connection_id: &str);
     async fn gone(&self, connection_id: &str, error: Option<String>);
     async fn stream_canceled(&self);
+    async fn wait_canceled(&self);
     async fn ask(&self, prompt: &str) -> Result<Option<String>>;
 }
 
@@ -169,6 +170,17 @@ impl ConformanceHub {
     async fn sleep(&self, ms: i32) -> Result<i32> {
         tokio::time::sleep(millis(ms)).await;
         Ok(ms)
+    }
+
+    #[method]
+    async fn wait(&self, ms: i32) -> Result<&'static str> {
+        tokio::select! {
+            () = tokio::time::sleep(millis(ms)) => Ok("waited"),
+            () = self.cx.cancelled() => {
+                self.cx.caller().wait_canceled().await?;
+                Err(HubError::private("cancelled"))
+            }
+        }
     }
 
     #[method]

@@ -1,6 +1,6 @@
 //! Calls: values, errors, identities, ends.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use client_tests::{ConformanceHubProxy, Sample};
 use futures_util::future::join_all;
@@ -131,13 +131,19 @@ pub(crate) async fn abort_ends_the_connection(site: &Site<'_>) {
 }
 
 pub(crate) async fn a_call_may_be_given_up(site: &Site<'_>) {
-    let client = site.client().await;
-    // ASP.NET Core runs it to its end, for nobody (P-CAN-04, P-INV-17). Ours gives it up (P-DIV-06): the next call of this
-    // client would wait for it.
-    let long = if site.server.is_reference { 200 } else { 600_000 };
-    let forgotten = tokio::time::timeout(Duration::from_millis(1), client.hub.sleep(long)).await;
+    let mut client = site.client().await;
+    // Run to its end, for nobody (P-CX-02, P-INV-17): the next call of this client waits for it.
+    let since = Instant::now();
+    let forgotten = tokio::time::timeout(Duration::from_millis(1), client.hub.sleep(200)).await;
     assert!(forgotten.is_err());
     assert_eq!(client.hub.add(2, 3).await.unwrap(), 5);
+    assert!(since.elapsed() >= Duration::from_millis(200));
+    // This one asked to be told.
+    let forgotten = tokio::time::timeout(Duration::from_millis(1), client.hub.wait(600_000)).await;
+    assert!(forgotten.is_err());
+    assert_eq!(client.told().await, "WaitCanceled");
+    assert_eq!(client.hub.add(2, 3).await.unwrap(), 5);
+    assert_eq!(client.hub.wait(1).await.unwrap(), "waited");
 }
 
 pub(crate) async fn calls_overlap(site: &Site<'_>) {

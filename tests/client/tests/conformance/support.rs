@@ -89,6 +89,10 @@ impl ConformanceClient for Told {
         self.tell("StreamCanceled".to_owned());
     }
 
+    async fn wait_canceled(&self) {
+        self.tell("WaitCanceled".to_owned());
+    }
+
     async fn ask(&self, prompt: &str) -> Result<String> {
         match prompt {
             "fail" => Err(HubError::public("I will not")),

@@ -147,6 +147,8 @@ impl ConformanceClient for Typed {
     async fn receive(&self, _: &str) {}
     async fn object(&self, _: &Sample) {}
     async fn stream_canceled(&self) {}
+
+    async fn wait_canceled(&self) {}
     async fn connected(&self, _: &str) {}
     async fn gone(&self, _: &str, _: Option<String>) {}
 }
