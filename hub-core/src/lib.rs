@@ -68,6 +68,7 @@ pub mod framing;
 pub mod handshake;
 pub mod message;
 pub mod negotiate;
+mod one_line;
 mod options;
 mod outgoing;
 pub mod session;
@@ -86,5 +87,6 @@ pub use self::contract::{
 pub use self::dispatch::{Callbacks, Dispatch};
 pub use self::error::{CallError, EncodeError, HubError, ProtocolError, Result, short_type_name, with_detail};
 pub use self::message::{ConnectionId, GroupName, InvocationId, UserId};
+pub use self::one_line::OneLine;
 pub use self::options::InvalidOption;
 pub use self::outgoing::{Outgoing, with_outgoing};

@@ -107,6 +107,12 @@
 //!     }
 //! }
 //! ```
+//!
+//! # What the log shows
+//!
+//! Log lines go to [`tracing`]. A private error or a panic is one at level ERROR, with the text of the error in one line
+//! (see [`OneLine`](hub_core::OneLine)). What clients can cause as often as they like is shown once a second for each hub
+//! and method; how often it happened within that second is told at its end, in the field `times`.
 
 mod budget;
 mod calls;
@@ -130,6 +136,7 @@ mod options;
 mod outbox;
 mod peer;
 mod registry;
+mod repeats;
 mod request;
 mod route;
 mod shutdown;

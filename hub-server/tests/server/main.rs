@@ -14,6 +14,7 @@ mod hooks;
 mod hostile;
 mod identity;
 mod limits;
+mod log;
 mod mounting;
 mod nodes;
 mod origins;
