@@ -1,18 +1,29 @@
 //! Serves the chat until it is told to stop.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use chat::program;
 
 const USAGE: &str = "usage: chat [--urls http://127.0.0.1:5000]";
 
+const HELP: &str = "
+A chat: rooms, nicknames, private messages, and a page for it. Open the address that it prints in several tabs.
+
+  --urls http://HOST:PORT  where it listens: http://127.0.0.1:5000 unless given; port 0 picks a free one";
+
 #[tokio::main]
 async fn main() -> ExitCode {
+    if program::wants_help() {
+        let _ = writeln!(io::stdout(), "{USAGE}\n{HELP}");
+        return ExitCode::SUCCESS;
+    }
     program::log_to_stderr();
     let address = match address(std::env::args().skip(1)) {
         Ok(address) => address,
         Err(error) => {
-            eprintln!("{error}\n{USAGE}");
+            // Where nobody reads it there is nobody to tell.
+            let _ = writeln!(io::stderr(), "{error}\n{USAGE}");
             return ExitCode::from(2);
         }
     };
@@ -20,7 +31,7 @@ async fn main() -> ExitCode {
     match program::serve(&address, app, hub).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            let _ = writeln!(io::stderr(), "{error}");
             ExitCode::FAILURE
         }
     }

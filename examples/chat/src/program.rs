@@ -1,5 +1,6 @@
 //! What a program does to serve the chat: it listens, says where, and stops when it is told to.
 
+use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -10,9 +11,14 @@ use tokio::net::TcpListener;
 
 use crate::Chat;
 
+/// Whether the command line asks what it may hold.
+pub fn wants_help() -> bool {
+    std::env::args().skip(1).any(|word| word == "--help" || word == "-h")
+}
+
 /// Shows warnings and errors.
 pub fn log_to_stderr() {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::WARN).init();
+    tracing_subscriber::fmt().with_writer(io::stderr).with_max_level(tracing::Level::WARN).init();
 }
 
 /// The address in the value of `--urls`.
@@ -35,8 +41,8 @@ pub async fn serve(address: &str, app: Router, hub: HubHandle<Chat>) -> Result<(
         .await
         .map_err(|error| format!("cannot listen on {address}: {error}\nAnother address: --urls http://127.0.0.1:0"))?;
     let local = listener.local_addr().map_err(|error| error.to_string())?;
-    println!("listening on http://{local}");
-    println!("open http://{} in several tabs", reachable(local));
+    // It serves those who know the address as well.
+    let _ = writeln!(io::stdout(), "listening on http://{local}\nopen http://{} in several tabs", reachable(local));
 
     let listener = listener.tap_io(|socket| {
         // Small messages are what this is about. A socket that is gone already needs no option.
@@ -60,7 +66,7 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
 }
 
 /// Waits for Ctrl-C, or for SIGTERM where there is such a thing.
-async fn told_to_stop() -> std::io::Result<()> {
+async fn told_to_stop() -> io::Result<()> {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};

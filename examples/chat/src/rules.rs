@@ -20,6 +20,9 @@ pub const MEMBERS: usize = 200;
 /// How many lines of a room are kept.
 pub const HISTORY: usize = 200;
 
+/// How many bytes all lines take that are kept of a room. The oldest give way to the newest.
+pub const HISTORY_BYTES: usize = 64 * 1024;
+
 const KEY_LENGTH: usize = 64;
 
 /// Checks a nickname, which may come with space around it.

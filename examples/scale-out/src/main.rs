@@ -1,5 +1,6 @@
 //! One node of the chat. Start as many as you like, on the same Redis.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +11,13 @@ use scale_out::{Node, keep};
 
 const USAGE: &str =
     "usage: scale-out [--redis redis://127.0.0.1:6379] [--urls http://127.0.0.1:5000] [--lease SECONDS]";
+
+const HELP: &str = "
+One node of the chat. Start as many as you like on the same Redis: people of all nodes talk with each other.
+
+  --redis URL              the Redis that they share: redis://127.0.0.1:6379 unless given
+  --urls http://HOST:PORT  where it listens: http://127.0.0.1:5000 unless given; port 0 picks a free one
+  --lease SECONDS          how long the people of a node that dies are still thought to be there: 1 to 3600, 10 unless given";
 
 /// How long what was said last may take to leave.
 const GOODBYES: Duration = Duration::from_secs(1);
@@ -23,18 +31,23 @@ struct Options {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    if program::wants_help() {
+        let _ = writeln!(io::stdout(), "{USAGE}\n{HELP}");
+        return ExitCode::SUCCESS;
+    }
     program::log_to_stderr();
     let options = match options(std::env::args().skip(1)) {
         Ok(options) => options,
         Err(error) => {
-            eprintln!("{error}\n{USAGE}");
+            // Where nobody reads it there is nobody to tell.
+            let _ = writeln!(io::stderr(), "{error}\n{USAGE}");
             return ExitCode::from(2);
         }
     };
     match run(options).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            let _ = writeln!(io::stderr(), "{error}");
             ExitCode::FAILURE
         }
     }

@@ -9,6 +9,7 @@
 --   :changed   room -> when somebody last came or left
 --   :online:R  folded nickname -> nickname, of who is in the room R
 --   :lines:R   what was said in R, each as JSON
+--   :bytes     room -> how many bytes its lines take
 --   :moment    the last moment that was given out
 
 local call = redis.call
@@ -77,6 +78,7 @@ local function make_place()
       call('ZREM', key('rooms'), room)
       call('HDEL', key('changed'), room)
       call('DEL', key('lines', room))
+      call('HDEL', key('bytes'), room)
       return true
     end
   end
@@ -181,11 +183,13 @@ end
 
 function inside.presence(_, me, room) return notice(room, me) end
 
-function inside.say(_, me, room, text, most)
-  local at = moment()
+function inside.say(_, me, room, text, most, most_bytes)
+  local at, lines = moment(), key('lines', room)
   local line = cjson.encode({ at = at, from = me.name, text = text })
-  call('RPUSH', key('lines', room), line)
-  call('LTRIM', key('lines', room), -most, -1)
+  local count, bytes = call('RPUSH', lines, line), call('HINCRBY', key('bytes'), room, #line)
+  while count > tonumber(most) or bytes > tonumber(most_bytes) and count > 1 do
+    count, bytes = count - 1, call('HINCRBY', key('bytes'), room, -#call('LPOP', lines))
+  end
   call('ZADD', key('rooms'), at, room)
   return line
 end

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use chat::rules::{HISTORY, MEMBERS, ROOMS, ROOMS_EACH, Refusal, folded};
+use chat::rules::{HISTORY, HISTORY_BYTES, MEMBERS, ROOMS, ROOMS_EACH, Refusal, folded};
 use chat::{Departure, Entered, Rooms};
 use chat_contract::{Line, Presence, RoomInfo};
 use hub_core::{ConnectionId, HubError, Result};
@@ -87,7 +87,8 @@ impl Rooms for Node {
     }
 
     async fn say(&self, id: &ConnectionId, room: &str, text: &str) -> Result<Line> {
-        line(&self.ask::<String>(id, "say", &[room, text, &HISTORY.to_string()]).await?)
+        let limits = [HISTORY, HISTORY_BYTES].map(|limit| limit.to_string());
+        line(&self.ask::<String>(id, "say", &[room, text, &limits[0], &limits[1]]).await?)
     }
 
     async fn tell(&self, id: &ConnectionId, name: &str, text: &str) -> Result<(ConnectionId, Line)> {

@@ -263,3 +263,13 @@ fn what_cannot_work_is_explained() {
         assert!(refused.seen().is_empty());
     }
 }
+
+#[test]
+fn help_says_what_there_is() {
+    let mut helping = Program::start(env!("CARGO_BIN_EXE_scale-out"), &["--help"]);
+    assert!(helping.end().success());
+    assert!(helping.seen()[0].starts_with("usage: scale-out [--redis redis://"));
+    for option in ["--redis URL", "--urls http://", "--lease SECONDS"] {
+        assert!(helping.seen().iter().any(|line| line.trim_start().starts_with(option)), "{option}");
+    }
+}

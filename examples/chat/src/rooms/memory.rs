@@ -104,11 +104,7 @@ impl Rooms for RoomsInMemory {
         let mut state = self.lock();
         let from = state.member(id, room)?;
         let line = Line { at: state.moment(), from, text: text.to_owned() };
-        let lines = &mut state.room(room).lines;
-        if lines.len() == HISTORY {
-            lines.pop_front();
-        }
-        lines.push_back(line.clone());
+        state.room(room).keep(line.clone());
         Ok(line)
     }
 

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use hub_core::{ConnectionId, Result};
 
 use super::Departure;
-use crate::rules::{ROOMS, Refusal, folded};
+use crate::rules::{HISTORY, HISTORY_BYTES, ROOMS, Refusal, folded};
 use chat_contract::{Line, Presence};
 
 #[derive(Default)]
@@ -34,6 +34,8 @@ pub(super) struct Room {
     /// When somebody came or left last.
     pub(super) changed: u64,
     pub(super) lines: VecDeque<Line>,
+    /// What they take.
+    bytes: usize,
 }
 
 impl State {
@@ -98,7 +100,22 @@ impl Room {
         Presence { at: self.changed, name: name.to_owned(), online: self.online.values().cloned().collect() }
     }
 
+    /// Adds a line, for which the oldest give way.
+    pub(super) fn keep(&mut self, line: Line) {
+        self.bytes += size(&line);
+        self.lines.push_back(line);
+        while (self.lines.len() > HISTORY || self.bytes > HISTORY_BYTES)
+            && let Some(oldest) = self.lines.pop_front()
+        {
+            self.bytes -= size(&oldest);
+        }
+    }
+
     fn latest(&self) -> u64 {
         self.lines.back().map_or(self.changed, |line| line.at.max(self.changed))
     }
+}
+
+fn size(line: &Line) -> usize {
+    size_of::<Line>() + line.from.len() + line.text.len()
 }

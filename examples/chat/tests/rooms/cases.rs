@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chat::Rooms;
-use chat::rules::{HISTORY, MEMBERS, ROOMS, ROOMS_EACH};
+use chat::rules::{HISTORY, HISTORY_BYTES, MEMBERS, ROOMS, ROOMS_EACH, TEXT_LENGTH};
 use chat_contract::Line;
 use hub_core::{ConnectionId, Result};
 
@@ -181,6 +181,25 @@ async fn history_keeps_the_last_lines_in_order() {
         (HISTORY + 4).to_string(),
         "an empty room is kept"
     );
+}
+
+#[tokio::test]
+async fn history_is_limited_in_bytes_too() {
+    let Some((rooms, _guard)) = new_rooms().await else { return };
+    let ann = enter(&*rooms, "Ann").await;
+    rooms.join(&ann, "lobby").await.unwrap();
+    let long = "👋".repeat(TEXT_LENGTH);
+    for _ in 0..3 * HISTORY_BYTES / long.len() {
+        rooms.say(&ann, "lobby", &long).await.unwrap();
+    }
+    let kept = rooms.history(&ann, "lobby", u32::MAX).await.unwrap();
+    let bytes = kept.iter().map(|line| line.text.len()).sum::<usize>();
+    assert!((HISTORY_BYTES - 2 * long.len()..=HISTORY_BYTES).contains(&bytes), "{bytes}");
+    for number in 0..HISTORY {
+        rooms.say(&ann, "lobby", &number.to_string()).await.unwrap();
+    }
+    let kept = rooms.history(&ann, "lobby", u32::MAX).await.unwrap();
+    assert_eq!((kept.len(), kept[0].text.as_str()), (HISTORY, "0"));
 }
 
 #[tokio::test]
