@@ -6,6 +6,7 @@ const TYPING_SHOWN = 4000;
 const TYPING_TOLD_EVERY = 2000;
 const LINES_KEPT = 500;
 const HISTORY = 100;
+const ROOMS_EVERY = 5000;
 
 /** The key lets this page take its nickname along when its connection was lost and the server has not noticed. */
 const me = { name: '', key: randomKey() };
@@ -13,6 +14,7 @@ const me = { name: '', key: randomKey() };
 const conversations = new Map();
 let current = null;
 let lastTold = 0;
+let lookingForRooms = 0;
 
 const server = new Server(
   { Said: said, Told: told, Joined: presenceChanged('came in'), Left: presenceChanged('left'), Typing: typing },
@@ -103,15 +105,27 @@ function show(conversation) {
   if (current) current.unread = 0;
   view.showPlaces(conversations, current);
   view.showConversation(current, me.name);
+  if (current) clearTimeout(lookingForRooms);
+  else lookForRooms();
   if (current?.isRoom) history.replaceState(null, '', `#${current.name}`);
+}
+
+/** Nobody tells of rooms that one is not in: somebody who is in none asks, as long as that is so. */
+async function lookForRooms() {
+  clearTimeout(lookingForRooms);
+  lookingForRooms = setTimeout(lookForRooms, ROOMS_EVERY);
+  if (document.hidden || !server.isConnected) return;
+  const rooms = await server.invoke('Rooms').catch(() => null);
+  if (rooms && !current) view.showOpenRooms(rooms);
 }
 
 // What the user does
 
 async function enter(name) {
+  const isNew = !me.name;
   me.name = await server.invoke('Enter', name, me.key);
   view.showMe(me.name);
-  if (conversations.size === 0) open('#', roomOfAddress());
+  if (isNew) open('#', roomOfAddress());
   // One after the other, and one that refuses us does not stop the rest.
   for (const room of [...conversations.values()].filter(conversation => conversation.isRoom)) {
     await join(room).catch(refused);
@@ -154,11 +168,17 @@ async function comeBack() {
   }
 }
 
+/** Joins a room, or turns to it. What refuses it is the answer. */
 async function joinByName(name) {
   const isNew = !conversations.has(`#${name}`);
   const room = open('#', name);
-  if (isNew) await join(room);
+  try {
+    if (isNew) await join(room);
+  } catch (error) {
+    return reason(error);
+  }
   show(room);
+  return '';
 }
 
 async function leave() {

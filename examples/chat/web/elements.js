@@ -25,10 +25,31 @@ export function itemElement(item, before, me) {
     element('div', { className: 'head' },
       element('span', { className: 'from', textContent: item.from }),
       element('time', { dateTime: new Date(item.at).toISOString(), textContent: clock.format(item.at) })),
-    element('p', { className: 'text', textContent: item.text }));
+    element('p', { className: 'text' }, ...linked(item.text)));
   line.classList.toggle('mine', item.from === me);
   line.classList.toggle('follows', follows(item, before));
   return line;
+}
+
+/** The text, with what is an address of the web as a link. Other schemes are text. */
+function linked(text) {
+  const parts = [];
+  let rest = 0;
+  for (const { 0: found, index } of text.matchAll(/\bhttps?:\/\/[^\s<>"]+/gi)) {
+    const address = withoutPunctuation(found);
+    if (!URL.canParse(address)) continue;
+    const link = { href: address, textContent: address, target: '_blank', rel: 'noopener noreferrer nofollow' };
+    parts.push(text.slice(rest, index), element('a', link));
+    rest = index + address.length;
+  }
+  return [...parts, text.slice(rest)];
+}
+
+/** What ends the sentence is not part of the address, nor is a parenthesis that was open before it. */
+function withoutPunctuation(address) {
+  const count = character => address.split(character).length;
+  while (/[.,;:!?'*_]$/.test(address) || (address.endsWith(')') && count(')') > count('('))) address = address.slice(0, -1);
+  return address;
 }
 
 /** Whether a line continues what the same person said just before. */

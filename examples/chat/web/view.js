@@ -19,12 +19,18 @@ export function listen(handlers) {
   onSubmit('say', say);
   $('leave').addEventListener('click', user.leave);
   $('room').addEventListener('focus', () => user.rooms().catch(() => {}));
+  $('room').addEventListener('input', () => showRoomRefusal(''));
   $('text').addEventListener('input', () => { fitText(); user.typing(); });
+  addEventListener('resize', fitText);
   $('text').addEventListener('keydown', sendOnEnter);
   for (const button of document.querySelectorAll('.retry')) button.addEventListener('click', user.retry);
   document.addEventListener('visibilitychange', user.seen);
   $('show-places').addEventListener('click', () => openPanel('places'));
   $('show-people').addEventListener('click', () => openPanel('people'));
+  $('another-room').addEventListener('click', () => {
+    if (isNarrow()) openPanel('places');
+    $('room').focus();
+  });
   $('veil').addEventListener('click', closePanels);
   document.addEventListener('keydown', event => event.key === 'Escape' && closePanels());
 }
@@ -37,14 +43,14 @@ function onSubmit(id, handle) {
 }
 
 async function join() {
+  const name = $('room').value.trim().toLowerCase();
+  if (!name) return;
+  showRoomRefusal('');
+  const refusal = await user.join(name);
+  if (refusal) return showRoomRefusal(refusal);
+  $('room').value = '';
   closePanels();
-  try {
-    await user.join($('room').value.trim().toLowerCase());
-    $('room').value = '';
-    focusText();
-  } catch (error) {
-    user.refused(error);
-  }
+  focusText();
 }
 
 /** The text stays until it is sent: a refusal is no reason to type it again. */
@@ -91,6 +97,8 @@ export function showApp() {
   $('welcome').hidden = true;
   $('app').hidden = false;
   $('refusal').textContent = '';
+  // Hidden, it had no size.
+  fitText();
   scrollDown();
   focusText();
 }
@@ -132,9 +140,9 @@ export function showConversation(conversation, me) {
   const { items, draft } = conversation ?? { items: [], draft: '' };
   $('title').textContent = conversation ? heading(conversation) : 'No room';
   $('leave').textContent = conversation?.isRoom ? 'Leave' : 'Close';
-  $('leave').hidden = $('say').hidden = !conversation;
+  $('leave').hidden = $('say').hidden = $('log').hidden = !conversation;
+  $('nowhere').hidden = !!conversation;
   $('text').placeholder = conversation ? `Message ${heading(conversation)}` : '';
-  $('log').dataset.empty = conversation ? 'Nothing has been said here yet.' : 'Join a room to talk.';
   $('log').ariaLive = 'off';
   $('log').replaceChildren(...items.map((item, index) => itemElement(item, items[index - 1], me)));
   setTimeout(() => { $('log').ariaLive = 'polite'; });
@@ -189,6 +197,39 @@ export function showKnownRooms(rooms) {
     ...rooms.map(({ name, online }) => element('option', { value: name, label: `${name} · ${online} online` })));
 }
 
+/** Which rooms there are, for somebody who is in none. */
+export function showOpenRooms(rooms) {
+  $('open-rooms-title').textContent =
+    rooms.length ? 'You are in no room. There are people in:' : 'You are in no room, and nobody is in any.';
+  const names = [...$('open-rooms').children].map(child => child.dataset.name);
+  // Not under the hands of the user without need.
+  if (names.join() !== rooms.map(({ name }) => name).join()) {
+    $('open-rooms').replaceChildren(...rooms.map(({ name }) => openRoom(name)));
+  }
+  rooms.forEach(({ online }, index) => {
+    $('open-rooms').children[index].querySelector('.count').textContent = `${online} online`;
+  });
+}
+
+function openRoom(name) {
+  const button = element('button', { className: 'place' },
+    element('span', { className: 'sign', textContent: '#', ariaHidden: 'true' }),
+    element('span', { className: 'name', textContent: name }), element('span', { className: 'count quiet' }));
+  button.addEventListener('click', async () => {
+    const refusal = await user.join(name);
+    if (refusal) showProblem(refusal);
+    else focusText();
+  });
+  const item = element('li', {}, button);
+  item.dataset.name = name;
+  return item;
+}
+
+function showRoomRefusal(text) {
+  $('room-refusal').textContent = text;
+  $('room').ariaInvalid = text ? 'true' : null;
+}
+
 export function showProblem(text) {
   $('problem').textContent = text;
 }
@@ -208,10 +249,15 @@ function setText(text) {
   fitText();
 }
 
-/** Lets the field grow with its text. */
+/** Lets the field grow with its text. It scrolls when it may not grow any more. */
 function fitText() {
-  $('text').style.height = 'auto';
-  $('text').style.height = `${$('text').scrollHeight}px`;
+  const field = $('text');
+  // Hidden, it has no size.
+  if (!field.offsetParent) return;
+  Object.assign(field.style, { height: '', overflowY: 'hidden' });
+  const border = field.offsetHeight - field.clientHeight;
+  if (field.scrollHeight > field.clientHeight) field.style.height = `${field.scrollHeight + border}px`;
+  if (field.scrollHeight > field.clientHeight + 1) field.style.overflowY = 'auto';
 }
 
 function scrollDown() {
@@ -221,6 +267,11 @@ function scrollDown() {
 /** Not where it would open a keyboard over half of the screen. */
 function focusText() {
   if (!matchMedia('(pointer: coarse)').matches) $('text').focus();
+}
+
+/** Whether the columns at the sides slide in. */
+function isNarrow() {
+  return getComputedStyle($('show-places')).display !== 'none';
 }
 
 function openPanel(id) {

@@ -93,6 +93,104 @@ test('rooms are apart, and count what is unread', { skip: noBrowser }, async t =
   await bob.page.keyboard.press('Enter');
   await bob.page.getByText('The name of a room has 1 to 24 letters').waitFor();
   assert.equal(await bob.place('no spaces').count(), 0);
+  // Where one looks: right below the field, which keeps what was typed.
+  const [field, refusal] = [await bob.box('#room'), await bob.box('#room-refusal')];
+  const gap = refusal.y - (field.y + field.height);
+  assert.ok(gap >= 0 && gap < 12, `${gap} px between the field and what is wrong with it`);
+  assert.ok(refusal.x >= 0 && refusal.x + refusal.width <= (await bob.box('#places')).width);
+  assert.equal(await bob.page.getByLabel('Join a room').inputValue(), 'no spaces');
+  await bob.page.getByLabel('Join a room').fill('spaces');
+  await bob.page.locator('#room-refusal:empty').waitFor({ state: 'attached' });
+});
+
+test('the message field is as high as its text', { skip: noBrowser }, async t => {
+  const { url } = await startServer();
+  const phone = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
+  for (const [name, options] of [['Ann', {}], ['Bob', phone]]) {
+    const tab = await Tab.enter(t, url, name, options);
+    const text = tab.page.getByLabel('Message', { exact: true });
+    const heights = async () => [(await tab.box('#text')).height, (await tab.box('.composer button')).height];
+    const hasScrollBar = () => text.evaluate(field => field.scrollHeight > field.clientHeight && getComputedStyle(field).overflowY !== 'hidden');
+    const isOneLine = async when => {
+      const [field, button] = await heights();
+      assert.ok(field > 40 && Math.abs(field - button) < 1, `${when}: a field of ${field} px beside a button of ${button} px`);
+      assert.equal(await hasScrollBar(), false, when);
+    };
+    await isOneLine('after entering');
+    await text.fill('one line');
+    await isOneLine('one line');
+    await text.fill('one\ntwo\nthree');
+    const [three] = await heights();
+    assert.ok(three > 80 && three < 110, `${three} px for three lines`);
+    assert.equal(await hasScrollBar(), false, 'three lines');
+    await text.fill('line\n'.repeat(50));
+    assert.ok((await heights())[0] <= 145, 'it does not grow without end');
+    assert.equal(await hasScrollBar(), true, 'fifty lines');
+    await tab.say(`said by ${name}`);
+    await tab.sees(name, `said by ${name}`);
+    await isOneLine('after saying');
+  }
+});
+
+test('addresses of the web are links, and nothing else is', { skip: noBrowser }, async t => {
+  const { url } = await startServer();
+  const ann = await Tab.enter(t, url, 'Ann');
+  const links = {
+    'see https://docs.rs/tokio/latest/.': ['https://docs.rs/tokio/latest/'],
+    '(http://example.com/a_(b)?c=1&d=2#e), HTTPS://EXAMPLE.COM!': ['http://example.com/a_(b)?c=1&d=2#e', 'HTTPS://EXAMPLE.COM'],
+    'https://example.com/"onmouseover="x <https://example.org/<b>>': ['https://example.com/', 'https://example.org/'],
+    'javascript:alert(1) data:text/html,x ftp://example.com xhttps://example.com https:// http://[': [],
+  };
+  for (const [text, addresses] of Object.entries(links)) {
+    await ann.say(text);
+    await ann.sees('Ann', text);
+    const found = await ann.page.locator('.line').last().locator('a').evaluateAll(
+      all => all.map(link => [link.textContent, link.href, link.target, link.rel]));
+    const wanted = addresses.map(address => [address, new URL(address).href, '_blank', 'noopener noreferrer nofollow']);
+    assert.deepEqual(found, wanted, text);
+  }
+  assert.deepEqual(ann.complaints, []);
+});
+
+test('somebody without a room sees which there are', { skip: noBrowser }, async t => {
+  const first = await startServer();
+  const { url } = first;
+  const ann = await Tab.enter(t, url, 'Ann');
+  await ann.page.getByRole('button', { name: 'Leave' }).click();
+  await ann.page.getByText('You are in no room, and nobody is in any.').waitFor();
+  const bob = await Tab.enter(t, `${url}/#tea`, 'Bob');
+  const tea = ann.page.locator('#open-rooms').getByRole('button', { name: 'tea' });
+  await tea.getByText('1 online').waitFor();
+  await ann.page.getByText('You are in no room. There are people in:').waitFor();
+  assert.equal(await ann.page.getByLabel('Message', { exact: true }).isVisible(), false);
+  const [list, talk] = [await ann.box('#nowhere'), await ann.box('.talk')];
+  assert.ok(list.y + list.height < talk.y + talk.height / 2, 'it is where one looks first');
+
+  await tea.click();
+  await bob.seesNotice('Ann came in');
+  await ann.seesOnline('Ann (you)', 'Bob');
+  assert.equal(await ann.page.locator('#nowhere').isVisible(), false);
+
+  const phone = await Tab.enter(t, url, 'Cleo', { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true });
+  await phone.page.getByRole('button', { name: 'Leave' }).tap();
+  await phone.page.getByRole('button', { name: 'Make a room of your own' }).tap();
+  await phone.page.getByLabel('Join a room').fill('no spaces');
+  await phone.page.keyboard.press('Enter');
+  await phone.page.locator('#room-refusal').getByText('The name of a room').waitFor();
+  await phone.page.getByLabel('Join a room').fill('coffee');
+  await phone.page.keyboard.press('Enter');
+  await phone.page.getByRole('heading', { name: '#coffee' }).waitFor();
+  await phone.page.locator('#places').waitFor({ state: 'hidden' });
+
+  // Nor does a new connection lead into a room that was left.
+  await ann.page.getByRole('button', { name: 'Leave' }).click();
+  await stop(first, 'SIGKILL');
+  for (const tab of [ann, bob]) await tab.is('reconnecting');
+  await startServer(url);
+  for (const tab of [ann, bob]) await tab.is('connected');
+  await bob.seesOnline('Bob (you)');
+  await tea.getByText('1 online').waitFor();
+  await ann.page.getByRole('heading', { name: 'No room' }).waitFor();
 });
 
 test('the official client in Node talks with the page', { skip: noBrowser }, async t => {

@@ -73,6 +73,11 @@ export class Tab {
     await this.page.locator(`.bar .status[data-state="${state}"]`).waitFor({ state: 'attached' });
   }
 
+  /** Where an element is, in pixels. */
+  box(selector) {
+    return this.page.locator(selector).boundingBox();
+  }
+
   place(name) {
     return this.page.locator('#places .place').filter({ has: this.page.getByText(name, { exact: true }) });
   }
