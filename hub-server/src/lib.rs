@@ -143,6 +143,7 @@ mod shutdown;
 mod streams_waiting;
 mod tokens;
 mod transport;
+mod upgrade;
 mod uploads;
 
 pub use hub_core::InvalidOption;

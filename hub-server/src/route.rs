@@ -25,7 +25,8 @@ use crate::options::HubOptions;
 use crate::request::{Request, query_parameter};
 use crate::tokens::Refused;
 use crate::transport::socket::Socket;
-use crate::transport::web_socket::{self, WebSocket};
+use crate::transport::web_socket::WebSocket;
+use crate::upgrade;
 
 /// A hub to be mounted into an axum router.
 ///
@@ -254,7 +255,7 @@ async fn on_connect(State(endpoint): State<Arc<Endpoint>>, request: HttpRequest<
         Err(answer) => return answer.into_response(),
     };
     let token = query_parameter(parts.uri.query().unwrap_or(""), "id");
-    if web_socket::is_upgrade(&parts) {
+    if upgrade::is_upgrade(&parts) {
         let request = HttpRequest::from_parts(parts, body);
         return connect(&endpoint, request, identity, token.as_deref()).unwrap_or_else(Answer::into_response);
     }
@@ -270,7 +271,7 @@ fn connect(
 ) -> Result<Response, Answer> {
     let hub = &endpoint.hub;
     let response =
-        web_socket::accept(request.headers()).map_err(|reason| endpoint.refuse(StatusCode::BAD_REQUEST, reason))?;
+        upgrade::accept(request.headers()).map_err(|reason| endpoint.refuse(StatusCode::BAD_REQUEST, reason))?;
     let attached = match token.filter(|token| !token.is_empty()) {
         None => hub.tokens.without_token(),
         Some(token) => hub.tokens.attach(token, identity.user_id()).map_err(|refused| match refused {

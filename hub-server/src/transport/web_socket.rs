@@ -1,4 +1,4 @@
-//! WebSocket (protocol.md section 17): the upgrade, and the transport.
+//! WebSocket (protocol.md section 17): the transport.
 
 use std::future::poll_fn;
 use std::mem::MaybeUninit;
@@ -9,11 +9,8 @@ use std::task::{Context, Poll, Wake, Waker, ready};
 
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
-use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use hub_core::TransferFormat;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::Data;
 
 use super::frames_in::{FramesIn, Piece, Violation};
@@ -27,37 +24,6 @@ const READ: usize = 16 * 1024;
 
 /// A normal end (RFC 6455, 7.4.1).
 const NORMAL: u16 = 1000;
-
-/// Whether the client asks for a WebSocket.
-pub(crate) fn is_upgrade(parts: &Parts) -> bool {
-    parts.method == Method::GET
-        && has_token(&parts.headers, header::CONNECTION, "upgrade")
-        && has_token(&parts.headers, header::UPGRADE, "websocket")
-}
-
-/// The answer that turns the connection into a WebSocket, or why it cannot become one (RFC 6455, 4.2).
-pub(crate) fn accept<B: Default>(headers: &HeaderMap) -> Result<Response<B>, &'static str> {
-    if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
-        return Err("Sec-WebSocket-Version must be 13");
-    }
-    let key = headers.get(header::SEC_WEBSOCKET_KEY).ok_or("Sec-WebSocket-Key is missing")?;
-    let accept = HeaderValue::try_from(derive_accept_key(key.as_bytes())).map_err(|_| "Sec-WebSocket-Key is bad")?;
-    let mut response = Response::new(B::default());
-    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    let headers = response.headers_mut();
-    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
-    Ok(response)
-}
-
-fn has_token(headers: &HeaderMap, name: header::HeaderName, token: &str) -> bool {
-    headers
-        .get_all(name)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .any(|value| value.split(',').any(|part| part.trim().eq_ignore_ascii_case(token)))
-}
 
 /// The server's end of a WebSocket.
 ///

@@ -219,4 +219,11 @@ async fn a_broken_upgrade_is_refused() {
         let answer = server.request("GET", "/hub", &[&upgrade, more].concat()).await;
         assert_eq!((answer.status, &*answer.body), (400, body));
     }
+    let (upgrade, good) = ([upgrade[0], upgrade[1], ("Sec-WebSocket-Version", "13")], "AAAAAAAAAAAAAAAAAAAAAA==");
+    for keys in [&["AAAA"][..], &["no base64 at all!!!!!!!!"], &["AAAAAAAAAAAAAAAAAAAAAAAA"], &[""], &[good, good]] {
+        let keys: Vec<_> = keys.iter().map(|key| ("Sec-WebSocket-Key", *key)).collect();
+        let answer = server.request("GET", "/hub", &[&upgrade, &*keys].concat()).await;
+        let body = "Sec-WebSocket-Key must be 16 bytes in base64, once";
+        assert_eq!((answer.status, &*answer.body), (400, body), "{keys:?}");
+    }
 }

@@ -13,6 +13,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 
 use super::*;
+use crate::upgrade::accept;
 
 /// Sends each message back as it came, until the client closes or fails.
 async fn echo<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(mut socket: WebSocket<S>) {
