@@ -193,6 +193,9 @@ impl<H: Hub> fmt::Debug for HubRoute<H> {
     }
 }
 
+/// P-AUTH-11
+const OTHER_USER: &str = "The user associated with this connection changed.";
+
 struct Endpoint {
     hub: Arc<HubState>,
     service: Arc<dyn Service>,
@@ -277,6 +280,7 @@ fn connect(
         Some(token) => hub.tokens.attach(token, identity.user_id()).map_err(|refused| match refused {
             Refused::Unknown => endpoint.refuse(StatusCode::NOT_FOUND, "No Connection with that ID"),
             Refused::InUse => Answer(StatusCode::CONFLICT, ""),
+            Refused::OtherUser => endpoint.refuse(StatusCode::FORBIDDEN, OTHER_USER),
         })?,
     };
     let upgrade = hyper::upgrade::on(&mut request);
@@ -312,6 +316,7 @@ fn without_web_socket(endpoint: &Endpoint, parts: &Parts, identity: &Identity, t
         .any(|accept| accept.to_str().is_ok_and(|accept| accept.contains("text/event-stream")));
     match (&parts.method, found) {
         (_, Err(Refused::Unknown)) => Answer(StatusCode::NOT_FOUND, "No Connection with that ID"),
+        (_, Err(Refused::OtherUser)) => endpoint.refuse(StatusCode::FORBIDDEN, OTHER_USER),
         (&Method::DELETE, _) => {
             Answer(StatusCode::BAD_REQUEST, "Cannot terminate this connection using the DELETE endpoint.")
         }

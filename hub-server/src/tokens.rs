@@ -1,8 +1,10 @@
 //! Connection ids and connection tokens (P-NEG-10).
 //!
 //! A token is not looked up but verified: it holds the connection's id, its version and until when a transport may
-//! attach, signed with the hub's key together with the user id. So the node that a transport reaches need not be the
-//! one that negotiated, as long as both have the key.
+//! attach, sealed with the hub's key, and a second time together with the user id. So the node that a transport reaches
+//! need not be the one that negotiated, as long as both have the key, and nothing is kept of what is negotiated.
+//!
+//! In version 0 the id is the token. It is public then, so it opens nothing but what its own node gave out.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -22,7 +24,8 @@ use crate::lock;
 const ID_BYTES: usize = 16;
 /// Id, version, milliseconds since 1970. The id comes first, so that a token that serves as an id tells the node too.
 const SIGNED_BYTES: usize = 1 + ID_BYTES + 8;
-const MAC_BYTES: usize = 16;
+/// Of each of the two seals. To guess one takes 2^63 requests within the token's lifetime.
+const SEAL_BYTES: usize = 8;
 
 #[derive(Debug)]
 pub(crate) struct Tokens {
@@ -56,13 +59,31 @@ enum Use {
     Ended,
 }
 
+impl Use {
+    fn refused(self) -> Refused {
+        match self {
+            Self::Attached => Refused::InUse,
+            Self::Ended => Refused::Unknown,
+        }
+    }
+}
+
+/// What a token of this hub says.
+struct Verified {
+    id: ConnectionId,
+    expires_at: SystemTime,
+    is_the_users: bool,
+}
+
 /// Why a token gives no connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refused {
-    /// Not a token of this hub and user, too old, or of a connection that has ended.
+    /// Not a token of this hub, too old, or of a connection that has ended.
     Unknown,
     /// Another transport has attached with it.
     InUse,
+    /// Somebody else negotiated it (P-AUTH-11).
+    OtherUser,
 }
 
 /// What a negotiation hands out.
@@ -113,12 +134,14 @@ impl Tokens {
     pub(crate) fn issue(&self, version: i64, user: Option<&str>) -> Issued {
         let (bytes, id) = self.new_id();
         let expires_at = SystemTime::now() + self.lifetime;
-        let mut token = Vec::with_capacity(SIGNED_BYTES + MAC_BYTES);
+        let mut token = Vec::with_capacity(SIGNED_BYTES + 2 * SEAL_BYTES);
         token.extend_from_slice(&bytes);
         token.push(version as u8);
         token.extend_from_slice(&millis(expires_at).to_be_bytes());
-        let mac = mac(&self.keys().current, &token, user).finalize().into_bytes();
-        token.extend_from_slice(&mac[..MAC_BYTES]);
+        let seal = seal(&self.keys().current, &token);
+        let of_user = with_user(seal.clone(), user).finalize().into_bytes();
+        token.extend_from_slice(&seal.finalize().into_bytes()[..SEAL_BYTES]);
+        token.extend_from_slice(&of_user[..SEAL_BYTES]);
         let token = URL_SAFE_NO_PAD.encode(token);
         Issued { id: if version == 0 { ConnectionId::from(&token) } else { id }, token }
     }
@@ -128,30 +151,29 @@ impl Tokens {
         Attached { id: self.new_id().1, expires_at: None }
     }
 
-    /// Attaches a transport to the connection of this token.
+    /// Attaches a transport to the connection of this token. Where it is refused, nothing has changed.
     pub(crate) fn attach(&self, token: &str, user: Option<&str>) -> Result<Attached, Refused> {
-        let (id, expires_at) = self.verify(token, user).ok_or(Refused::Unknown)?;
+        let token = self.verify(token, user).ok_or(Refused::Unknown)?;
         self.forget_expired();
-        match self.used.entry(id.clone()) {
-            dashmap::Entry::Occupied(entry) => Err(match entry.get() {
-                Use::Attached => Refused::InUse,
-                Use::Ended => Refused::Unknown,
-            }),
-            dashmap::Entry::Vacant(_) if expires_at < SystemTime::now() => Err(Refused::Unknown),
+        match self.used.entry(token.id.clone()) {
+            dashmap::Entry::Occupied(entry) => Err(entry.get().refused()),
+            dashmap::Entry::Vacant(_) if token.expires_at < SystemTime::now() => Err(Refused::Unknown),
+            dashmap::Entry::Vacant(_) if !token.is_the_users => Err(Refused::OtherUser),
             dashmap::Entry::Vacant(entry) => {
                 entry.insert(Use::Attached);
-                Ok(Attached { id, expires_at: Some(expires_at) })
+                Ok(Attached { id: token.id, expires_at: Some(token.expires_at) })
             }
         }
     }
 
     /// What became of the connection of this token, without attaching to it.
     pub(crate) fn look_up(&self, token: &str, user: Option<&str>) -> Result<(), Refused> {
-        let (id, expires_at) = self.verify(token, user).ok_or(Refused::Unknown)?;
-        match self.used.get(&id).as_deref() {
-            Some(Use::Attached) => Err(Refused::InUse),
-            None if expires_at >= SystemTime::now() => Ok(()),
-            _ => Err(Refused::Unknown),
+        let token = self.verify(token, user).ok_or(Refused::Unknown)?;
+        match self.used.get(&token.id).as_deref() {
+            Some(used) => Err(used.refused()),
+            None if token.expires_at < SystemTime::now() => Err(Refused::Unknown),
+            None if !token.is_the_users => Err(Refused::OtherUser),
+            None => Ok(()),
         }
     }
 
@@ -164,22 +186,31 @@ impl Tokens {
             self.used.insert(attached.id.clone(), Use::Ended);
             lock(&self.ended).push_back((expires_at, attached.id));
         }
+        self.forget_expired();
     }
 
-    fn verify(&self, token: &str, user: Option<&str>) -> Option<(ConnectionId, SystemTime)> {
-        let bytes = URL_SAFE_NO_PAD.decode(token).ok().filter(|bytes| bytes.len() == SIGNED_BYTES + MAC_BYTES)?;
-        let (signed, tag) = bytes.split_at(SIGNED_BYTES);
+    fn verify(&self, token: &str, user: Option<&str>) -> Option<Verified> {
+        let bytes = URL_SAFE_NO_PAD.decode(token).ok().filter(|bytes| bytes.len() == SIGNED_BYTES + 2 * SEAL_BYTES)?;
+        let (signed, seals) = bytes.split_at(SIGNED_BYTES);
+        let (of_hub, of_user) = seals.split_at(SEAL_BYTES);
         let keys = self.keys();
-        let is_signed_with = |key: &[u8; 64]| mac(key, signed, user).verify_truncated_left(tag).is_ok();
-        if !is_signed_with(&keys.current) && !keys.previous.as_ref().is_some_and(is_signed_with) {
-            return None;
-        }
+        let seal = [Some(&keys.current), keys.previous.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(|key| seal(key, signed))
+            .find(|seal| seal.clone().verify_truncated_left(of_hub).is_ok())?;
         let id = match signed[ID_BYTES] {
+            // Everybody knows it: another node, which does not know that it is in use, must not take it.
+            0 if signed[..NodeId::BYTES] != self.node.bytes() => return None,
             0 => ConnectionId::from(token),
             _ => ConnectionId::from(URL_SAFE_NO_PAD.encode(&signed[..ID_BYTES])),
         };
         let millis = u64::from_be_bytes(signed[1 + ID_BYTES..].try_into().ok()?);
-        Some((id, UNIX_EPOCH + Duration::from_millis(millis)))
+        Some(Verified {
+            id,
+            expires_at: UNIX_EPOCH + Duration::from_millis(millis),
+            is_the_users: with_user(seal, user).verify_truncated_left(of_user).is_ok(),
+        })
     }
 
     fn keys(&self) -> RwLockReadGuard<'_, Keys> {
@@ -205,13 +236,18 @@ impl Tokens {
     }
 }
 
-/// The user is signed too: a token is of use to nobody else (P-AUTH-11).
-fn mac(key: &[u8; 64], signed: &[u8], user: Option<&str>) -> Hmac<Sha256> {
-    let mut mac = <Hmac<Sha256> as KeyInit>::new(key.into());
-    mac.update(signed);
-    mac.update(&[u8::from(user.is_some())]);
-    mac.update(user.unwrap_or("").as_bytes());
-    mac
+/// What shows that this hub made a token.
+fn seal(key: &[u8; 64], signed: &[u8]) -> Hmac<Sha256> {
+    let mut seal = <Hmac<Sha256> as KeyInit>::new(key.into());
+    seal.update(signed);
+    seal
+}
+
+/// What shows whom it was made for: a token is of use to nobody else (P-AUTH-11).
+fn with_user(mut seal: Hmac<Sha256>, user: Option<&str>) -> Hmac<Sha256> {
+    seal.update(&[u8::from(user.is_some())]);
+    seal.update(user.unwrap_or("").as_bytes());
+    seal
 }
 
 fn pad(key: [u8; 32]) -> [u8; 64] {
@@ -240,14 +276,38 @@ mod tests {
         let tokens = Tokens::new(Duration::from_secs(15), None, None);
         let issued = tokens.issue(1, Some("ann"));
         assert_eq!(issued.id.len(), 22, "P-NEG-10");
-        assert_eq!(tokens.attach(&issued.token, Some("bob")).unwrap_err(), Refused::Unknown);
-        assert_eq!(tokens.attach(&issued.token, None).unwrap_err(), Refused::Unknown);
+        for user in [Some("bob"), Some(""), None] {
+            assert_eq!(tokens.attach(&issued.token, user).unwrap_err(), Refused::OtherUser, "P-AUTH-11");
+            assert_eq!(tokens.look_up(&issued.token, user).unwrap_err(), Refused::OtherUser);
+        }
         assert_eq!(tokens.attach(&issued.id, Some("ann")).unwrap_err(), Refused::Unknown);
+        assert_eq!(tokens.look_up(&issued.token, Some("ann")), Ok(()));
         let attached = tokens.attach(&issued.token, Some("ann")).unwrap();
         assert_eq!(attached.id, issued.id);
         assert_eq!(tokens.attach(&issued.token, Some("ann")).unwrap_err(), Refused::InUse);
         tokens.release(attached);
         assert_eq!(tokens.attach(&issued.token, Some("ann")).unwrap_err(), Refused::Unknown);
+        let anonymous = tokens.issue(1, None);
+        assert_eq!(tokens.attach(&anonymous.token, Some("ann")).unwrap_err(), Refused::OtherUser);
+        assert!(tokens.attach(&anonymous.token, None).is_ok());
+    }
+
+    #[test]
+    fn what_is_negotiated_only_leaves_nothing_behind_and_what_has_ended_not_for_long() {
+        let tokens = Tokens::new(Duration::from_millis(30), None, None);
+        let connect = || tokens.attach(&tokens.issue(1, None).token, None);
+        for _ in 0..100 {
+            tokens.issue(1, None);
+        }
+        assert!(tokens.used.is_empty());
+        // One that came too late on a slow machine is one that leaves nothing.
+        (0..100).filter_map(|_| connect().ok()).for_each(|attached| tokens.release(attached));
+        let last = SystemTime::now() + Duration::from_millis(31);
+        while SystemTime::now() <= last {
+            std::thread::yield_now();
+        }
+        let attached = connect();
+        assert_eq!((tokens.used.len(), lock(&tokens.ended).len()), (usize::from(attached.is_ok()), 0));
     }
 
     #[test]
@@ -275,11 +335,15 @@ mod tests {
     }
 
     #[test]
-    fn version_0_has_one_id_for_both() {
-        let tokens = Tokens::new(Duration::from_secs(15), None, None);
+    fn version_0_has_one_id_for_both_which_no_other_node_takes() {
+        let node = |number| Tokens::new(Duration::from_secs(15), Some([9; 32]), Some(NodeId::new([number; 6])));
+        let (tokens, other) = (node(1), node(2));
         let issued = tokens.issue(0, None);
-        assert_eq!(issued.id.as_str(), issued.token);
+        assert_eq!((issued.id.as_str(), issued.id.len()), (&*issued.token, 55));
+        assert_eq!(other.attach(&issued.token, None).unwrap_err(), Refused::Unknown);
+        assert_eq!(other.look_up(&issued.token, None).unwrap_err(), Refused::Unknown);
         assert_eq!(tokens.attach(&issued.token, None).unwrap().id, issued.id);
+        assert!(other.attach(&tokens.issue(1, None).token, None).is_ok(), "no one knows that one");
     }
 
     #[test]

@@ -124,9 +124,18 @@ async fn a_token_is_of_use_to_its_user_only() {
     let (server, _) = Server::of(vault()).await;
     let negotiated = server.negotiate("/hub", &[("x-user", "ann")]).await;
     let path = format!("/hub?id={}", negotiated["connectionToken"].as_str().unwrap());
-    assert_eq!(server.dial(&path, &[("x-user", "bob")]).await, 404);
-    assert_eq!(server.dial(&path, &[]).await, 404);
-    assert_eq!(server.request("DELETE", &path, &[("x-user", "bob")]).await.status, 404);
+    for headers in [&[("x-user", "bob")][..], &[]] {
+        assert_eq!(server.dial(&path, headers).await, 403);
+        for method in ["GET", "POST", "DELETE"] {
+            let answer = server.request(method, &path, headers).await;
+            let changed = "The user associated with this connection changed.";
+            assert_eq!(
+                (answer.status, &*answer.body, answer.header("content-type")),
+                (403, changed, Some("text/plain"))
+            );
+        }
+    }
+    // Nothing has changed for whom it belongs to.
     assert_eq!(server.dial(&path, &[("x-user", "ann")]).await, 101);
 }
 
