@@ -11,6 +11,7 @@ use std::time::SystemTime;
 /// assert_eq!(ann.user_id(), Some("ann"));
 /// assert!(ann.has_role("moderator"));
 /// assert_eq!(ann.claim("tenant"), Some("north"));
+/// assert_eq!(Identity::user(""), Identity::anonymous());
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Identity {
@@ -25,9 +26,9 @@ impl Identity {
         Self::default()
     }
 
-    /// A caller with this user id (P-AUTH-06).
+    /// A caller with this user id (P-AUTH-06). An empty one is none: the caller is anonymous.
     pub fn user(id: impl Into<String>) -> Self {
-        Self { user_id: Some(id.into().into()), ..Self::default() }
+        Self { user_id: Some(id.into().into()).filter(|id: &Box<str>| !id.is_empty()), ..Self::default() }
     }
 
     /// Adds something that is known of the caller. A name may come several times.
