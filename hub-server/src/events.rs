@@ -5,6 +5,7 @@
 
 use std::time::Instant;
 
+use http::HeaderMap;
 use hub_core::message::Target;
 use hub_core::session::Ignored;
 use hub_core::{ArgsError, ConnectionId, HubError, InvocationId, OneLine};
@@ -70,6 +71,28 @@ pub(crate) fn handshake_failed(hub: &str, reason: &str) {
 
 pub(crate) fn request_refused(hub: &str, status: u16, reason: &str) {
     debug!(hub, status, reason = %OneLine(reason), "request refused");
+}
+
+/// At most once a minute and hub: anybody can bring it about.
+pub(crate) fn not_allowed(hub: &str, option: &str, headers: &HeaderMap) {
+    warn!(
+        hub,
+        origin = shown(headers, "origin"),
+        host = shown(headers, "host"),
+        x_forwarded_host = shown(headers, "x-forwarded-host"),
+        forwarded = shown(headers, "forwarded"),
+        "a request was refused by HubRoute::{option}; behind a proxy, see that it passes on the host that the browser sent"
+    );
+}
+
+/// What a peer sent, short and without anything that a terminal obeys.
+fn shown(headers: &HeaderMap, name: &str) -> Option<String> {
+    let value = headers.get(name)?.as_bytes();
+    Some(value[..value.len().min(200)].escape_ascii().to_string())
+}
+
+pub(crate) fn request_panicked(hub: &str, message: &str) {
+    error!(hub, message, "a request was answered 500: the application's code for it panicked");
 }
 
 pub(crate) fn upgrade_failed(hub: &str, error: &hyper::Error) {

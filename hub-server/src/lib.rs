@@ -29,7 +29,7 @@
 //! }
 //!
 //! # async fn run() -> std::io::Result<()> {
-//! let app: axum::Router = axum::Router::new().nest("/chat", HubRoute::new(|cx| Chat { cx }).into());
+//! let app: axum::Router = axum::Router::new().merge(HubRoute::new(|cx| Chat { cx }).at("/chat"));
 //! let listener = tokio::net::TcpListener::bind("localhost:5000").await?;
 //! axum::serve(listener, app).await
 //! # }
@@ -62,8 +62,8 @@
 //! of other nodes are in `nodes/questions.rs`; what came here for clients that are elsewhere leaves by
 //! `nodes/forwards.rs`.
 //!
-//! Before a connection: `route.rs` takes the HTTP requests, `identify.rs` says whose they are, `negotiate.rs` and
-//! `tokens.rs` hand out ids. At its end: `shutdown.rs`. Every limit is in `options.rs`, every log line in `events.rs`.
+//! Before a connection: `route.rs` takes the HTTP requests, `admission.rs` says which are let in (`hosts.rs`, `origins.rs`)
+//! and whose they are (`identify.rs`), `negotiate.rs` and `tokens.rs` hand out ids, `upgrade.rs` makes a WebSocket of one. At its end: `shutdown.rs`. Every limit is in `options.rs`, every log line in `events.rs`.
 //!
 //! # Who waits for whom
 //!
@@ -114,6 +114,7 @@
 //! (see [`OneLine`](hub_core::OneLine)). What clients can cause as often as they like is shown once a second for each hub
 //! and method; how often it happened within that second is told at its end, in the field `times`.
 
+mod admission;
 mod budget;
 mod calls;
 mod cancellations;
@@ -125,6 +126,7 @@ mod events;
 mod fan_out;
 mod handle;
 mod held;
+mod hosts;
 mod hub;
 mod identify;
 #[cfg(feature = "jwt")]
@@ -133,6 +135,7 @@ mod line;
 mod negotiate;
 mod nodes;
 mod options;
+mod origins;
 mod outbox;
 mod peer;
 mod registry;
@@ -152,8 +155,9 @@ pub use hub_macros::hub;
 pub use self::clients::{Many, One};
 pub use self::context::{Client, Context, DisconnectReason, Hub};
 pub use self::handle::HubHandle;
-pub use self::identify::{Origins, Refusal};
+pub use self::identify::Refusal;
 pub use self::options::{HubOptions, SlowReader};
+pub use self::origins::Origins;
 pub use self::request::Request;
 pub use self::route::HubRoute;
 

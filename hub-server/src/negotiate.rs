@@ -4,7 +4,7 @@ use hub_core::TransferFormat;
 use hub_core::negotiate::{AvailableTransport, MAX_VERSION, NegotiateResponse};
 
 use crate::hub::HubState;
-use crate::request::query_parameter;
+use crate::request::joined_query_parameters;
 
 /// The answer to a negotiation by this query, of this user.
 pub(crate) fn negotiate(hub: &HubState, query: &str, user: Option<&str>) -> NegotiateResponse {
@@ -27,7 +27,7 @@ pub(crate) fn negotiate(hub: &HubState, query: &str, user: Option<&str>) -> Nego
 
 /// The version to answer in, or the text of the error (P-NEG-03, P-NEG-08).
 fn requested_version(query: &str, minimum: i64) -> Result<i64, String> {
-    let requested = match query_parameter(query, "negotiateVersion") {
+    let requested = match joined_query_parameters(query, "negotiateVersion") {
         None => 0_i32,
         Some(text) => {
             text.trim().parse::<i32>().map_err(|_| "The client requested a non-integer protocol version.".to_owned())?
@@ -56,7 +56,7 @@ mod tests {
             requested_version("negotiateVersion=0", 1).unwrap_err(),
             "The client requested version '0', but the server does not support this version."
         );
-        for text in ["x", "1.5", "", "99999999999"] {
+        for text in ["x", "1.5", "", "99999999999", "1&NegotiateVersion=1"] {
             assert_eq!(
                 requested_version(&format!("negotiateVersion={text}"), 0).unwrap_err(),
                 "The client requested a non-integer protocol version."

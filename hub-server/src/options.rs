@@ -25,6 +25,10 @@ pub struct HubOptions {
     /// The largest message that a client may send, in bytes with its framing; `None` for no limit. Default 32,768
     /// (P-LIM-01), range 64 to 2^31 - 1.
     pub maximum_receive_message_size: Option<usize>,
+    /// The largest head of a request that is taken: path, query, names and values of headers, in bytes. A connection keeps
+    /// its own for [`Context::request`](crate::Context::request). Default 32,768 (as Kestrel, and more than most proxies
+    /// pass on), range 1,024 to 1,048,576. More is answered 431, or 414 where the path and the query are too long.
+    pub maximum_request_head_size: usize,
     /// How long a client may take for the handshake. Default 15 s (P-LIM-02), range 1 ms to 1 day.
     pub handshake_timeout: Duration,
     /// How often clients are pinged. Default 15 s (P-LIM-03), range 1 ms to 1 day.
@@ -50,7 +54,9 @@ pub struct HubOptions {
     pub web_socket_close_timeout: Duration,
     /// How long a negotiated connection waits for its transport. Default 15 s (P-LIM-15), range 1 s to 1 day.
     pub disconnect_timeout: Duration,
-    /// The oldest version of the negotiation that is served. Default 0 (P-LIM-17), range 0 to 1.
+    /// The oldest version of the negotiation that is served. Default 0 (P-LIM-17), range 0 to 1. In version 0, of clients
+    /// from before 2020, the public id of a connection is what opens it, so it is good at the node that gave it out only:
+    /// with several nodes, these clients need sticky sessions. 1 tells them so.
     pub minimum_protocol_version: i64,
     /// Whether a connection is closed when its identity expires (P-LIM-18). Default false.
     pub close_on_authentication_expiration: bool,
@@ -113,6 +119,7 @@ impl Default for HubOptions {
         let session = SessionOptions::default();
         Self {
             maximum_receive_message_size: Some(session.receive_limit),
+            maximum_request_head_size: 32 * 1024,
             handshake_timeout: session.handshake_timeout,
             keep_alive_interval: Duration::from_secs(15),
             client_timeout_interval: session.peer_timeout,
@@ -154,6 +161,8 @@ impl HubOptions {
             MAX_SIZE,
             "bytes",
         )?;
+        let head = self.maximum_request_head_size;
+        InvalidOption::check_size("maximum_request_head_size", head, 1024, 1024 * 1024, "bytes")?;
         InvalidOption::check_time("handshake_timeout", self.handshake_timeout, MILLI)?;
         InvalidOption::check_time("keep_alive_interval", self.keep_alive_interval, MILLI)?;
         InvalidOption::check_time("client_timeout_interval", self.client_timeout_interval, MILLI)?;

@@ -5,7 +5,9 @@ use http::request::Parts;
 
 /// The HTTP request that opened a connection: its path, query and headers.
 ///
-/// It is copied into one piece of memory: the original would hold on to the whole buffer that it was read into.
+/// It is copied into one piece of memory, which is kept as long as the connection: the original would hold on to the whole
+/// buffer that it was read into. How large it can be is
+/// [`maximum_request_head_size`](crate::HubOptions::maximum_request_head_size).
 #[derive(Debug, Clone, Default)]
 pub struct Request {
     text: Box<[u8]>,
@@ -72,6 +74,13 @@ pub(crate) fn query_parameter(query: &str, name: &str) -> Option<String> {
     form_urlencoded::parse(query.as_bytes())
         .find(|(key, _)| key.eq_ignore_ascii_case(name))
         .map(|(_, value)| value.into_owned())
+}
+
+/// All parameters of this name, joined as ASP.NET Core does: what should be there once is nothing good if it comes twice
+/// (P-NEG-03).
+pub(crate) fn joined_query_parameters(query: &str, name: &str) -> Option<String> {
+    let named = form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key.eq_ignore_ascii_case(name));
+    named.map(|(_, value)| value.into_owned()).reduce(|all, value| all + "," + &value)
 }
 
 #[cfg(test)]

@@ -1,34 +1,40 @@
 //! A hub as part of an axum application: its options, and the HTTP requests of its path.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use http::request::Parts;
 use http::{Method, Request as HttpRequest, StatusCode, header};
 use hub_core::backplane::Backplane;
 use hub_core::{Identity, InvalidOption};
+use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::admission::{Admission, Answer, refuse};
 use crate::connection::{Opening, serve};
 use crate::context::{Context, Hub};
-use crate::dispatcher::{Dispatcher, Service};
+use crate::dispatcher::{Dispatcher, Service, panic_message};
 use crate::events;
 use crate::handle::HubHandle;
+use crate::hosts::AllowedHosts;
 use crate::hub::HubState;
-use crate::identify::{Identify, Origins, Refusal};
+use crate::identify::{Identify, Refusal};
 use crate::negotiate::negotiate;
 use crate::options::HubOptions;
-use crate::request::{Request, query_parameter};
+use crate::origins::Origins;
+use crate::request::{Request, joined_query_parameters};
 use crate::tokens::Refused;
 use crate::transport::socket::Socket;
 use crate::transport::web_socket::WebSocket;
 use crate::upgrade;
 
-/// A hub to be mounted into an axum router.
+/// A hub to be mounted into an axum router, at a path of its own.
 ///
 /// ```
 /// use hub_core::{Result, Untyped};
@@ -46,14 +52,26 @@ use crate::upgrade;
 ///     }
 /// }
 ///
-/// let greeter = HubRoute::new(|cx| Greeter { cx });
-/// let app: axum::Router = axum::Router::new().nest("/greeter", greeter.into_router());
+/// let greeter = HubRoute::new(|cx| Greeter { cx }).at("/greeter");
+/// let app: axum::Router = axum::Router::new().merge(greeter);
 /// ```
+///
+/// # Its addresses
+///
+/// A hub [at](Self::at) `/greeter` has the routes `/greeter` and `/greeter/negotiate`, each with and without a slash at
+/// the end, since clients that are told to connect to `http://example.org/greeter/` do so. All else, `/greeter/x` too, is
+/// the application's: its routes, its fallback. Upper and lower case differ, as in all routes of axum and unlike those of
+/// ASP.NET Core; `/Greeter` is another path.
+///
+/// A hub without a path is nested: `.nest("/greeter", greeter.into())` does the same but for `/greeter/`, which axum's
+/// nested routers cannot serve. `nest_service` can; it also keeps all that begins with `/greeter/` from the application.
 pub struct HubRoute<H: Hub> {
     dispatcher: Dispatcher<H>,
     options: HubOptions,
+    path: Box<str>,
     identify: Identify,
     origins: Origins,
+    hosts: AllowedHosts,
     token_key: Option<[u8; 32]>,
     name: Option<Box<str>>,
     backplane: Option<Arc<dyn Backplane>>,
@@ -65,12 +83,22 @@ impl<H: Hub> HubRoute<H> {
         Self {
             dispatcher: Dispatcher::new(construct),
             options: HubOptions::default(),
+            path: "".into(),
             identify: Identify::new(async |_| Ok(Identity::anonymous())),
             origins: Origins::default(),
+            hosts: AllowedHosts::default(),
             token_key: None,
             name: None,
             backplane: None,
         }
+    }
+
+    /// Sets the path of the hub, such as `/chat`, as [`axum::Router::route`] takes it: the router that comes of it is
+    /// merged. By default there is none, and the router is nested.
+    #[must_use]
+    pub fn at(mut self, path: &str) -> Self {
+        self.path = path.trim_end_matches('/').into();
+        self
     }
 
     /// Sets the hub's name, which is that of its type otherwise. On one backplane, routes of the same name serve the
@@ -122,7 +150,8 @@ impl<H: Hub> HubRoute<H> {
 
     /// Sets how it is found out who a request comes from. By default all callers are anonymous.
     ///
-    /// It is asked for each negotiation and again for each transport (P-AUTH-01), and gets the head of the request.
+    /// It is asked for each negotiation and again for each transport (P-AUTH-01), and gets the head of the request. If it
+    /// panics, that is logged, and the answer is 500.
     #[must_use]
     pub fn identify<F, A>(mut self, identify: F) -> Self
     where
@@ -140,6 +169,32 @@ impl<H: Hub> HubRoute<H> {
         self
     }
 
+    /// Sets which hosts the hub answers for: the names under which clients reach it, and the one that a proxy writes into
+    /// `Host`, if it does. `example.org` is that host with any port, `example.org:8080` with this one only,
+    /// `*.example.org` any host below it. Names are in ASCII, as browsers send them. By default it answers for any.
+    ///
+    /// A request that names another one, in `Host` or as the first in `X-Forwarded-Host` or `Forwarded`, is answered 400.
+    /// That keeps out pages of strangers who made a name of theirs point to this server (DNS rebinding): for the browser
+    /// they are of the same host, so [`Origins`] lets them in. Set it wherever a caller is trusted for where the
+    /// request comes from: on a developer's machine, in a private network, behind a VPN.
+    ///
+    /// # Errors
+    /// When one is not a host: which, and what is allowed.
+    ///
+    /// ```
+    /// # use hub_core::Untyped;
+    /// # use hub_server::{Hub, HubRoute, hub};
+    /// # struct Chat;
+    /// # impl Hub for Chat { type Client = Untyped; }
+    /// # #[hub] impl Chat {}
+    /// let chat = HubRoute::new(|_| Chat).allowed_hosts(["localhost", "127.0.0.1", "[::1]"])?;
+    /// # Ok::<(), hub_server::InvalidOption>(())
+    /// ```
+    pub fn allowed_hosts<N: AsRef<str>>(mut self, hosts: impl IntoIterator<Item = N>) -> Result<Self, InvalidOption> {
+        self.hosts = AllowedHosts::list(hosts)?;
+        Ok(self)
+    }
+
     /// Sets the key that connection tokens are signed with. Nodes that share it accept each other's, so that a
     /// connection may be negotiated with one and opened with another: no sticky sessions. By default it is random, and
     /// nodes with a backplane agree on one through it.
@@ -149,7 +204,8 @@ impl<H: Hub> HubRoute<H> {
         self
     }
 
-    /// The router that serves the hub, to be nested at its path, and the handle to reach its clients from elsewhere.
+    /// The router that serves the hub, to be merged if it was told where it is ([`at`](Self::at)) and nested otherwise,
+    /// and the handle to reach its clients from elsewhere.
     pub fn build<S: Clone + Send + Sync + 'static>(self) -> (Router<S>, HubHandle<H>) {
         let name = self.name.unwrap_or_else(|| hub_core::short_type_name::<H>().into());
         events::options_checked(&name, &self.options);
@@ -161,18 +217,28 @@ impl<H: Hub> HubRoute<H> {
         let endpoint = Endpoint {
             hub: Arc::clone(&hub),
             service: Arc::new(self.dispatcher),
-            identify: self.identify,
-            origins: self.origins,
+            admission: Admission::new(self.hosts, self.origins, self.identify),
         };
-        let router = Router::new()
-            .route("/", any(on_connect))
-            .route("/negotiate", any(on_negotiate))
+        let path = &*self.path;
+        let mut router = Router::new().route(&format!("{path}/"), any(on_connect));
+        if !path.is_empty() {
+            router = router.route(path, any(on_connect));
+        }
+        let panicking = Arc::clone(&hub);
+        let router = router
+            .route(&format!("{path}/negotiate"), any(on_negotiate))
+            .route(&format!("{path}/negotiate/"), any(on_negotiate))
             .layer(cors)
+            .layer(from_fn(only_preflights))
+            .layer(CatchPanicLayer::custom(move |panic: Box<dyn Any + Send>| {
+                events::request_panicked(panicking.name(), &panic_message(&*panic));
+                Answer(StatusCode::INTERNAL_SERVER_ERROR, "").into_response()
+            }))
             .with_state(Arc::new(endpoint));
         (router, HubHandle::new(hub))
     }
 
-    /// The router that serves the hub, to be nested at its path.
+    /// The router that serves the hub, to be merged if it was told where it is ([`at`](Self::at)) and nested otherwise.
     pub fn into_router<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
         self.build().0
     }
@@ -187,8 +253,10 @@ impl<H: Hub, S: Clone + Send + Sync + 'static> From<HubRoute<H>> for Router<S> {
 impl<H: Hub> fmt::Debug for HubRoute<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HubRoute")
+            .field("path", &self.path)
             .field("options", &self.options)
             .field("origins", &self.origins)
+            .field("hosts", &self.hosts)
             .finish_non_exhaustive()
     }
 }
@@ -199,39 +267,16 @@ const OTHER_USER: &str = "The user associated with this connection changed.";
 struct Endpoint {
     hub: Arc<HubState>,
     service: Arc<dyn Service>,
-    identify: Identify,
-    origins: Origins,
+    admission: Admission,
 }
 
-/// An answer other than the one that was hoped for: its status, and a text for people.
-struct Answer(StatusCode, &'static str);
-
-impl IntoResponse for Answer {
-    fn into_response(self) -> Response {
-        (self.0, [(header::CONTENT_TYPE, "text/plain")], self.1).into_response()
+/// What looks like a question whether a page may call, and is none, is a method like others (P-HTTP-01).
+async fn only_preflights(request: HttpRequest<Body>, next: Next) -> Response {
+    let asks = [header::ORIGIN, header::ACCESS_CONTROL_REQUEST_METHOD];
+    if request.method() == Method::OPTIONS && !asks.iter().all(|name| request.headers().contains_key(name)) {
+        return Answer(StatusCode::METHOD_NOT_ALLOWED, "").into_response();
     }
-}
-
-impl Endpoint {
-    /// Turns a request away, or says whose it is.
-    async fn admit(&self, parts: &Parts) -> Result<Identity, Answer> {
-        self.hub.ready().await;
-        if self.hub.shutdown.has_begun() {
-            return Err(self.refuse(StatusCode::SERVICE_UNAVAILABLE, "The server is shutting down"));
-        }
-        if !self.origins.allow(&parts.headers) {
-            return Err(self.refuse(StatusCode::FORBIDDEN, "The origin is not allowed"));
-        }
-        self.identify.ask(parts.clone()).await.map_err(|refusal| {
-            events::request_refused(self.hub.name(), refusal.status().as_u16(), refusal.reason());
-            Answer(refusal.status(), "")
-        })
-    }
-
-    fn refuse(&self, status: StatusCode, reason: &'static str) -> Answer {
-        events::request_refused(self.hub.name(), status.as_u16(), reason);
-        Answer(status, reason)
-    }
+    next.run(request).await
 }
 
 async fn on_negotiate(State(endpoint): State<Arc<Endpoint>>, request: HttpRequest<Body>) -> Response {
@@ -239,7 +284,7 @@ async fn on_negotiate(State(endpoint): State<Arc<Endpoint>>, request: HttpReques
     if parts.method != Method::POST {
         return Answer(StatusCode::METHOD_NOT_ALLOWED, "").into_response();
     }
-    match endpoint.admit(&parts).await {
+    match endpoint.admission.admit(&endpoint.hub, &parts).await {
         Ok(identity) => {
             let query = parts.uri.query().unwrap_or("");
             let answer = negotiate(&endpoint.hub, query, identity.user_id());
@@ -253,11 +298,11 @@ async fn on_negotiate(State(endpoint): State<Arc<Endpoint>>, request: HttpReques
 
 async fn on_connect(State(endpoint): State<Arc<Endpoint>>, request: HttpRequest<Body>) -> Response {
     let (parts, body) = request.into_parts();
-    let identity = match endpoint.admit(&parts).await {
+    let identity = match endpoint.admission.admit(&endpoint.hub, &parts).await {
         Ok(identity) => identity,
         Err(answer) => return answer.into_response(),
     };
-    let token = query_parameter(parts.uri.query().unwrap_or(""), "id");
+    let token = joined_query_parameters(parts.uri.query().unwrap_or(""), "id");
     if upgrade::is_upgrade(&parts) {
         let request = HttpRequest::from_parts(parts, body);
         return connect(&endpoint, request, identity, token.as_deref()).unwrap_or_else(Answer::into_response);
@@ -274,13 +319,13 @@ fn connect(
 ) -> Result<Response, Answer> {
     let hub = &endpoint.hub;
     let response =
-        upgrade::accept(request.headers()).map_err(|reason| endpoint.refuse(StatusCode::BAD_REQUEST, reason))?;
+        upgrade::accept(request.headers()).map_err(|reason| refuse(&endpoint.hub, StatusCode::BAD_REQUEST, reason))?;
     let attached = match token.filter(|token| !token.is_empty()) {
         None => hub.tokens.without_token(),
         Some(token) => hub.tokens.attach(token, identity.user_id()).map_err(|refused| match refused {
-            Refused::Unknown => endpoint.refuse(StatusCode::NOT_FOUND, "No Connection with that ID"),
+            Refused::Unknown => refuse(&endpoint.hub, StatusCode::NOT_FOUND, "No Connection with that ID"),
             Refused::InUse => Answer(StatusCode::CONFLICT, ""),
-            Refused::OtherUser => endpoint.refuse(StatusCode::FORBIDDEN, OTHER_USER),
+            Refused::OtherUser => refuse(&endpoint.hub, StatusCode::FORBIDDEN, OTHER_USER),
         })?,
     };
     let upgrade = hyper::upgrade::on(&mut request);
@@ -316,7 +361,7 @@ fn without_web_socket(endpoint: &Endpoint, parts: &Parts, identity: &Identity, t
         .any(|accept| accept.to_str().is_ok_and(|accept| accept.contains("text/event-stream")));
     match (&parts.method, found) {
         (_, Err(Refused::Unknown)) => Answer(StatusCode::NOT_FOUND, "No Connection with that ID"),
-        (_, Err(Refused::OtherUser)) => endpoint.refuse(StatusCode::FORBIDDEN, OTHER_USER),
+        (_, Err(Refused::OtherUser)) => refuse(&endpoint.hub, StatusCode::FORBIDDEN, OTHER_USER),
         (&Method::DELETE, _) => {
             Answer(StatusCode::BAD_REQUEST, "Cannot terminate this connection using the DELETE endpoint.")
         }

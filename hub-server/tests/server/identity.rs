@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use futures_util::{Stream, stream};
 use http::request::Parts;
 use hub_core::{Caller, Identity, Result, Untyped};
-use hub_server::{Context, Hub, HubOptions, HubRoute, Refusal, hub};
+use hub_server::{Context, Hub, HubOptions, HubRoute, Origins, Refusal, hub};
 use serde_json::json;
 
 use crate::support::{NONE, Server, close, error};
@@ -119,6 +119,37 @@ async fn both_requests_of_a_connection_are_identified() {
 }
 
 #[tokio::test]
+async fn a_panic_is_an_answer() {
+    async fn panics(server: &Server, headers: &[(&'static str, &str)]) {
+        assert_eq!(server.dial("/hub", headers).await, 500);
+        for (method, path) in [("POST", "/hub/negotiate"), ("GET", "/hub")] {
+            let answer = server.request(method, path, headers).await;
+            let found = (answer.status, &*answer.body, answer.header("content-type"));
+            assert_eq!(found, (500, "", Some("text/plain")), "{method} {path}");
+        }
+    }
+
+    fn of(parts: &Parts) -> Identity {
+        assert!(!parts.headers.contains_key("x-panic"), "identify panics");
+        Identity::anonymous()
+    }
+
+    let at_once = HubRoute::new(|cx| Vault { cx }).identify(|parts| std::future::ready(Ok(of(&parts))));
+    let later = HubRoute::new(|cx| Vault { cx }).identify(async |parts| {
+        tokio::task::yield_now().await;
+        Ok(of(&parts))
+    });
+    for route in [at_once, later] {
+        let (server, _) = Server::of(route).await;
+        panics(&server, &[("x-panic", "1")]).await;
+        assert_eq!(server.dial("/hub", &[]).await, 101, "it goes on");
+    }
+    let route = HubRoute::new(|cx| Vault { cx }).allowed_origins(Origins::matching(|_| panic!("the predicate panics")));
+    let (server, _) = Server::of(route).await;
+    panics(&server, &[("origin", "https://app.example")]).await;
+}
+
+#[tokio::test]
 async fn a_token_is_of_use_to_its_user_only() {
     // P-AUTH-11
     let (server, _) = Server::of(vault()).await;
@@ -192,6 +223,11 @@ async fn an_expired_identity_ends_the_connection_if_asked_for() {
     assert_eq!(client.rest().await, (vec![close(None, true)], Some(1000)));
 
     let past = || async { Ok(Identity::user("ann").expiring_at(SystemTime::UNIX_EPOCH)) };
+    let options = HubOptions { close_on_authentication_expiration: true, ..HubOptions::default() };
+    let route = HubRoute::new(|cx| Vault { cx }).identify(move |_| past()).options(options).unwrap();
+    let (server, _) = Server::of(route).await;
+    assert_eq!(server.dial("/hub", &[]).await, 401, "it would be closed at once");
+    assert_eq!(server.request("POST", "/hub/negotiate", &[]).await.status, 401);
     let (server, _) = Server::of(HubRoute::new(|cx| Vault { cx }).identify(move |_| past())).await;
     let mut client = server.connect().await;
     assert_eq!(client.call("Look", NONE).await, Ok(json!("gold")), "by default it is of no matter");

@@ -18,6 +18,7 @@ mod log;
 mod mounting;
 mod nodes;
 mod origins;
+mod requests;
 mod shutdown;
 mod slow_readers;
 mod streams;

@@ -88,6 +88,51 @@ async fn a_hub_beside_other_routes_with_state_and_under_a_layer() {
 }
 
 #[tokio::test]
+async fn a_hub_has_its_addresses_and_leaves_the_others() {
+    let app = Router::new()
+        .route("/", get(async || "home"))
+        .merge(room("blue").at("/rooms/blue"))
+        .merge(room("red").at("/rooms/{color}"))
+        .nest("/api", Router::new().merge(room("deep").at("/deep/")))
+        .nest("/nested", room("nested").into())
+        .nest_service("/service", room("service").into_router::<()>())
+        .fallback(async |request: Request| format!("the application's {}", request.uri().path()));
+    let server = Server::start(app).await;
+
+    for (path, name) in [
+        ("/rooms/blue", "blue"),
+        ("/rooms/blue/", "blue"),
+        ("/rooms/blue/?x=1", "blue"),
+        ("/rooms/green/", "red"),
+        ("/api/deep", "deep"),
+        ("/api/deep/", "deep"),
+        ("/nested", "nested"),
+        ("/service", "service"),
+        ("/service/", "service"),
+    ] {
+        let mut client = server.connect_to(path).await;
+        assert_eq!(client.call("Name", NONE).await, Ok(json!(name)), "{path}");
+        let negotiate = format!("{}/negotiate", path.split('?').next().unwrap().trim_end_matches('/'));
+        for negotiate in [format!("{negotiate}/"), negotiate] {
+            assert_eq!(server.request("POST", &negotiate, &[]).await.status, 200, "{negotiate}");
+        }
+    }
+    for path in
+        ["/rooms/blue/x", "/rooms/blue//", "/ROOMS/blue", "/rooms/Blue/x", "/api/deep/x", "/nested/", "/nested/x"]
+    {
+        assert_eq!(server.request("GET", path, &[]).await.body, format!("the application's {path}"));
+    }
+    assert_eq!(server.request("GET", "/service/x", &[]).await.status, 404);
+    assert_eq!(server.request("GET", "/", &[]).await.body, "home");
+
+    // At the root.
+    let server = Server::start(Router::new().merge(room("root").at("/"))).await;
+    let mut client = server.connect_to("/").await;
+    assert_eq!(client.call("Name", NONE).await, Ok(json!("root")));
+    assert_eq!(server.request("POST", "/negotiate", &[]).await.status, 200);
+}
+
+#[tokio::test]
 async fn two_hubs_of_one_type_share_nothing() {
     let app = Router::new().nest("/blue", room("blue").into()).nest("/red", room("red").into());
     let server = Server::start(app).await;
@@ -163,6 +208,15 @@ async fn nodes_that_share_a_key_accept_each_others_tokens() {
     let mut client = other.connect_to(&path).await;
     assert_eq!(client.call("Name", NONE).await, Ok(json!("other")));
     assert_eq!(client.call("Id", NONE).await.unwrap(), negotiated["connectionId"]);
+
+    // In version 0 the id is the token, and public.
+    let answer = one.request("POST", "/hub/negotiate", &[]).await;
+    let negotiated: Value = serde_json::from_str(&answer.body).unwrap();
+    let path = format!("/hub?id={}", negotiated["connectionId"].as_str().unwrap());
+    assert_eq!(other.dial(&path, &[]).await, 404, "before it is in use");
+    let mut client = one.connect_to(&path).await;
+    assert_eq!(client.call("Id", NONE).await.unwrap(), negotiated["connectionId"]);
+    assert_eq!((one.dial(&path, &[]).await, other.dial(&path, &[]).await), (409, 404));
 }
 
 #[tokio::test]
@@ -183,6 +237,10 @@ async fn other_requests_are_answered_as_the_rules_say() {
     for (rule, method, path, headers, status, body) in [
         ("P-HTTP-01", "PUT", &*open, &[][..], 405, ""),
         ("P-HTTP-01", "PATCH", "/hub", &[], 405, ""),
+        ("P-HTTP-01", "OPTIONS", "/hub", &[], 405, ""),
+        ("P-HTTP-01", "OPTIONS", "/hub", &[("Access-Control-Request-Method", "POST")], 405, ""),
+        ("P-NEG-01", "OPTIONS", "/hub/negotiate", &[("Origin", "https://app.example")], 405, ""),
+        ("P-NEG-03", "GET", &format!("{open}&ID=x"), &[], 404, unknown),
         ("P-HTTP-03", "GET", "/hub", &[], 400, "Connection ID required"),
         ("P-HTTP-03", "POST", "/hub?id=", &[], 400, "Connection ID required"),
         ("P-HTTP-03", "DELETE", "/hub", &[], 400, "Connection ID required"),

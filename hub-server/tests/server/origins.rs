@@ -30,6 +30,38 @@ async fn pages_of_the_same_host_and_no_page_at_all() {
 }
 
 #[tokio::test]
+async fn pages_of_the_same_host_behind_a_proxy() {
+    let (server, _) = Server::of(HubRoute::new(|_| Empty)).await;
+    let page = ("origin", "https://chat.example");
+    for told in
+        [("x-forwarded-host", "chat.example:443, inner.example"), ("forwarded", "for=192.0.2.1;host=chat.example")]
+    {
+        assert_eq!(statuses(&server, &[page, told]).await, (200, 101), "{told:?}");
+    }
+    assert_eq!(statuses(&server, &[page, ("x-forwarded-host", "inner.example, chat.example")]).await, (403, 403));
+    assert_eq!(statuses(&server, &[page]).await, (403, 403));
+}
+
+#[tokio::test]
+async fn a_page_whose_name_was_made_to_point_here() {
+    let (server, _) = Server::of(HubRoute::new(|_| Empty)).await;
+    let (host, origin) = (("x-forwarded-host", "evil.example"), ("origin", "http://evil.example"));
+    assert_eq!(statuses(&server, &[host, origin]).await, (200, 101), "by default it is a page of this host");
+
+    let route = HubRoute::new(|_| Empty).allowed_hosts(["127.0.0.1", "*.chat.example"]).unwrap();
+    let (server, _) = Server::of(route).await;
+    assert_eq!(statuses(&server, &[host, origin]).await, (400, 400));
+    assert_eq!(statuses(&server, &[host]).await, (400, 400), "without an origin, too");
+    assert_eq!(server.request("GET", "/hub", &[host]).await.body, "The host is not allowed");
+    assert_eq!(statuses(&server, &[]).await, (200, 101));
+    let own = format!("http://{}", server.address);
+    assert_eq!(statuses(&server, &[("origin", &own)]).await, (200, 101));
+    let (host, origin) = (("x-forwarded-host", "a.chat.example"), ("origin", "https://a.chat.example"));
+    assert_eq!(statuses(&server, &[host, origin]).await, (200, 101));
+    assert_eq!(statuses(&server, &[host, ("origin", "https://evil.example")]).await, (403, 403));
+}
+
+#[tokio::test]
 async fn listed_pages() {
     let listed = Origins::list(["https://app.example"]);
     let (server, _) = Server::of(HubRoute::new(|_| Empty).allowed_origins(listed)).await;
