@@ -95,6 +95,10 @@ pub(crate) fn request_panicked(hub: &str, message: &str) {
     error!(hub, message, "a request was answered 500: the application's code for it panicked");
 }
 
+pub(crate) fn connection_failed(error: &hyper::Error) {
+    debug!(%error, "an HTTP connection failed");
+}
+
 pub(crate) fn upgrade_failed(hub: &str, error: &hyper::Error) {
     debug!(hub, error = %OneLine(error), "the connection did not become a WebSocket");
 }

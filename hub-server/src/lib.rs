@@ -31,7 +31,7 @@
 //! # async fn run() -> std::io::Result<()> {
 //! let app: axum::Router = axum::Router::new().merge(HubRoute::new(|cx| Chat { cx }).at("/chat"));
 //! let listener = tokio::net::TcpListener::bind("localhost:5000").await?;
-//! axum::serve(listener, app).await
+//! hub_server::serve(listener, app).await
 //! # }
 //! ```
 //!
@@ -142,6 +142,7 @@ mod registry;
 mod repeats;
 mod request;
 mod route;
+mod serve;
 mod shutdown;
 mod streams_waiting;
 mod tokens;
@@ -160,6 +161,7 @@ pub use self::options::{HubOptions, SlowReader};
 pub use self::origins::Origins;
 pub use self::request::Request;
 pub use self::route::HubRoute;
+pub use self::serve::serve;
 
 /// What generated code may name.
 #[doc(hidden)]

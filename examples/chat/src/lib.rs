@@ -34,6 +34,6 @@ pub fn route(rooms: Arc<dyn Rooms>) -> HubRoute<Chat> {
 
 /// The whole application with this hub.
 pub fn app_of(hub: HubRoute<Chat>) -> (Router, HubHandle<Chat>) {
-    let (hub, handle) = hub.build();
-    (page::router().nest("/chat", hub), handle)
+    let (hub, handle) = hub.at("/chat").build();
+    (page::router().merge(hub), handle)
 }

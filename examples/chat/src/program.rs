@@ -5,7 +5,6 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use axum::Router;
-use axum::serve::ListenerExt;
 use hub_server::HubHandle;
 use tokio::net::TcpListener;
 
@@ -43,13 +42,8 @@ pub async fn serve(address: &str, app: Router, hub: HubHandle<Chat>) -> Result<(
     let local = listener.local_addr().map_err(|error| error.to_string())?;
     // It serves those who know the address as well.
     let _ = writeln!(io::stdout(), "listening on http://{local}\nopen http://{} in several tabs", reachable(local));
-
-    let listener = listener.tap_io(|socket| {
-        // Small messages are what this is about. A socket that is gone already needs no option.
-        let _ = socket.set_nodelay(true);
-    });
     tokio::select! {
-        served = axum::serve(listener, app).into_future() => served.map_err(|error| error.to_string())?,
+        served = hub_server::serve(listener, app) => served.map_err(|error| error.to_string())?,
         told = told_to_stop() => told.map_err(|error| format!("cannot listen for signals: {error}"))?,
     }
     // Clients are told to come back, and do so when the server runs again.

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use axum::Router;
-use axum::serve::ListenerExt;
 use futures_util::{Stream, StreamExt, stream};
 use hub_core::{HubError, Result, Untyped, Upload};
 use hub_server::{Hub, HubRoute, hub};
@@ -54,10 +53,6 @@ fn add(sum: i64, number: i64) -> Result<i64> {
 
 /// Serves the hub at `/counter`.
 pub(crate) async fn serve(listener: TcpListener) -> std::io::Result<()> {
-    let listener = listener.tap_io(|socket| {
-        // Small messages are what this is about. A socket that is gone already needs no option.
-        let _ = socket.set_nodelay(true);
-    });
-    let app: Router = Router::new().nest("/counter", HubRoute::new(|_| Counter).into());
-    axum::serve(listener, app).await
+    let app: Router = Router::new().merge(HubRoute::new(|_| Counter).at("/counter"));
+    hub_server::serve(listener, app).await
 }

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
-use axum::serve::ListenerExt;
 use hub_core::{ConnectionId, HubError, Result};
 use hub_server::{Context, DisconnectReason, Hub, HubRoute, hub};
 use tokio::net::TcpListener;
@@ -82,14 +81,10 @@ pub(crate) fn serve(address: &str) -> Result<(), Box<dyn Error>> {
         let listener =
             TcpListener::bind(address).await.map_err(|error| format!("cannot listen on {address}: {error}"))?;
         println!("listening on http://{}", listener.local_addr()?);
-        let listener = listener.tap_io(|socket| {
-            // Small messages are what this is about. A socket that is gone already needs no option.
-            let _ = socket.set_nodelay(true);
-        });
         let world = Arc::<World>::default();
         let arena = HubRoute::new(move |cx| Arena { cx, world: Arc::clone(&world) });
-        let app: Router = Router::new().nest("/game", arena.into());
-        axum::serve(listener, app).await?;
+        let app: Router = Router::new().merge(arena.at("/game"));
+        hub_server::serve(listener, app).await?;
         Ok(())
     })
 }

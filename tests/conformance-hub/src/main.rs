@@ -11,7 +11,6 @@ use axum::Router;
 use axum::extract::Query;
 use axum::http::{HeaderMap, header};
 use axum::routing::{get, post};
-use axum::serve::ListenerExt;
 use futures_util::future::join_all;
 use hub_server::{HubHandle, HubOptions, HubRoute, InvalidOption, Origins};
 use redis_backplane::RedisBackplane;
@@ -82,12 +81,8 @@ async fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let listener = TcpListener::bind(&arguments.address).await?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     println!("listening on http://{}", listener.local_addr()?);
-    let listener = listener.tap_io(|socket| {
-        // Small messages are what this is about. A socket that is gone already needs no option.
-        let _ = socket.set_nodelay(true);
-    });
     tokio::select! {
-        served = axum::serve(listener, app).into_future() => served?,
+        served = hub_server::serve(listener, app) => served?,
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
@@ -122,6 +117,7 @@ fn app(backplane: Option<&RedisBackplane>) -> Result<(Router, Vec<HubHandle<Conf
         let bearer = tokens::bearer();
         let bearer = if path == "/hub-auth" { bearer.required() } else { bearer };
         let mut route = HubRoute::new(ConformanceHub::new)
+            .at(path)
             // Each endpoint is a hub of its own.
             .name(path)
             .options(options)?
@@ -131,7 +127,7 @@ fn app(backplane: Option<&RedisBackplane>) -> Result<(Router, Vec<HubHandle<Conf
             route = route.backplane(backplane.clone());
         }
         let (router, hub) = route.build();
-        app = app.nest(path, router);
+        app = app.merge(router);
         hubs.push(hub);
     }
     Ok((app, hubs))

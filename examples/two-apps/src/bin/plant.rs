@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use axum::Router;
-use axum::serve::ListenerExt;
 use futures_util::{Stream, StreamExt, stream};
 use hub_core::{Result, Untyped, Upload};
 use hub_server::{Hub, HubOptions, HubRoute, hub};
@@ -58,13 +57,9 @@ async fn main() -> ExitCode {
 async fn serve(address: &str) -> std::io::Result<()> {
     let listener = TcpListener::bind(address).await?;
     println!("listening on http://{}", listener.local_addr()?);
-    let listener = listener.tap_io(|socket| {
-        // Small messages are what this is about. A socket that is gone already needs no option.
-        let _ = socket.set_nodelay(true);
-    });
     // How many commands may wait for the task that takes them: the more, the less often it has to be woken.
     let options = HubOptions { stream_buffer_capacity: 1000, ..HubOptions::default() };
     let plant = HubRoute::new(|_| Plant).options(options).map_err(std::io::Error::other)?;
-    let app: Router = Router::new().nest("/plant", plant.into());
-    axum::serve(listener, app).await
+    let app: Router = Router::new().merge(plant.at("/plant"));
+    hub_server::serve(listener, app).await
 }
