@@ -228,9 +228,10 @@ impl<H: Hub> HubRoute<H> {
         let router = router
             .route(&format!("{path}/negotiate"), any(on_negotiate))
             .route(&format!("{path}/negotiate/"), any(on_negotiate))
-            .layer(cors)
-            .layer(from_fn(only_preflights))
-            .layer(CatchPanicLayer::custom(move |panic: Box<dyn Any + Send>| {
+            // Not `layer`, which would change what the application answers to paths that nobody serves.
+            .route_layer(cors)
+            .route_layer(from_fn(only_preflights))
+            .route_layer(CatchPanicLayer::custom(move |panic: Box<dyn Any + Send>| {
                 events::request_panicked(panicking.name(), &panic_message(&*panic));
                 Answer(StatusCode::INTERNAL_SERVER_ERROR, "").into_response()
             }))

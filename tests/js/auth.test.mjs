@@ -88,6 +88,20 @@ describe('tokens in requests', { concurrency: true }, () => {
     await openSocket(t, base, `/hub-auth?id=${connectionToken}`, bearer(token));
   });
 
+  test('a connection belongs to who negotiated it (P-AUTH-07, P-AUTH-11)', async t => {
+    const [ann, bob] = [await getToken({ user: 'ann' }), await getToken({ user: 'bob' })];
+    const changed = { status: 403, body: 'The user associated with this connection changed.' };
+    for (const path of ['/hub', '/hub-auth']) {
+      const { connectionToken } = await negotiate(base, path, bearer(ann));
+      assert.deepEqual(await refusedSocket(base, `${path}?id=${connectionToken}`, bearer(bob)), changed);
+      if (path === '/hub') assert.deepEqual(await refusedSocket(base, `${path}?id=${connectionToken}`), changed);
+      await openSocket(t, base, `${path}?id=${connectionToken}`, bearer(ann));
+      assert.equal((await refusedSocket(base, `${path}?id=${connectionToken}`, bearer(bob))).status, 409);
+    }
+    const { connectionToken } = await negotiate(base, '/hub');
+    assert.deepEqual(await refusedSocket(base, `/hub?id=${connectionToken}`, bearer(ann)), changed);
+  });
+
   const hubs = ['/hub', '/hub-detailed', '/hub-auth', '/hub-small', '/hub-fast', '/hub-parallel'];
   for (const path of hubs) {
     test(`a bad token is refused on ${path}, wherever it stands`, async () => {

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { describe, test } from 'node:test';
 import { transports } from './client.mjs';
 import { negotiate, openHub, openSocket, refusedSocket } from './raw.mjs';
 import { startServer } from './server.mjs';
+import { within } from './waiting.mjs';
 
 const base = await startServer();
 
@@ -11,6 +14,16 @@ const post = (path, body) => fetch(base + path, { method: 'POST', body });
 /** Status, content type and body of a response, for comparison at once. */
 async function summary(response) {
   return [response.status, response.headers.get('content-type'), await response.text()];
+}
+
+/** The status of the answer to this head, which no client would send. */
+async function status(...lines) {
+  const { hostname, port } = new URL(base);
+  const socket = connect(port, hostname);
+  socket.write([...lines, '', ''].join('\r\n'));
+  const [answer] = await within(once(socket, 'data'), 'an answer');
+  socket.destroy();
+  return Number(answer.toString().split(' ')[1]);
 }
 
 describe('negotiation', { concurrency: true }, () => {
@@ -79,7 +92,7 @@ describe('negotiation', { concurrency: true }, () => {
     assert.equal(reply.useStatefulReconnect, undefined);
   });
 
-  for (const method of ['GET', 'PUT', 'DELETE', 'PATCH']) {
+  for (const method of ['GET', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']) {
     test(`${method} is not allowed (P-NEG-01)`, async () => {
       assert.deepEqual(await summary(await fetch(`${base}/hub/negotiate`, { method })), [405, 'text/plain', '']);
     });
@@ -94,7 +107,7 @@ describe('the hub\'s path', { concurrency: true }, () => {
   const missing = [400, 'text/plain', 'Connection ID required'];
   const unknown = [404, 'text/plain', 'No Connection with that ID'];
 
-  for (const method of ['PUT', 'PATCH']) {
+  for (const method of ['PUT', 'PATCH', 'OPTIONS']) {
     test(`${method} is not allowed (P-HTTP-01)`, async () => {
       assert.deepEqual(await summary(await fetch(`${base}/hub`, { method })), [405, 'text/plain', '']);
     });
@@ -130,6 +143,34 @@ describe('the hub\'s path', { concurrency: true }, () => {
     peer.send('{"type":1,"invocationId":"1","target":"WhoAmI","arguments":[]}\u001e');
     assert.match((await peer.answer('1')).result.ConnectionId, /^[\w-]{22}$/);
   });
+
+  for (const slash of ['', '/']) {
+    test(`a slash at its end makes no difference: "${slash}"`, async t => {
+      const response = await post(`/hub/negotiate${slash}?negotiateVersion=1`);
+      const { connectionToken } = await response.json();
+      await openHub(t, base, `/hub${slash}?id=${connectionToken}`);
+    });
+  }
+
+  test('the path is not that of others', async () => {
+    for (const path of ['/hub/other', '/hub//', '/hubs']) assert.equal((await fetch(base + path)).status, 404);
+  });
+
+  const key = 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==';
+  for (const [what, lines, right, query = ''] of [
+    ['one Host and a key', ['Host: a', key], 101],
+    ['no Host', [key], 400],
+    ['two Hosts', ['Host: a', 'Host: a', key], 400],
+    ['a Host that is none', ['Host: a b', key], 400],
+    ['a key that is not 16 bytes in base64', ['Host: a', 'Sec-WebSocket-Key: AAAA'], 400],
+    ['two keys', ['Host: a', key, key], 400],
+    ['an id that comes twice (P-NEG-03)', ['Host: a', key], 404, '?id=1&ID=2'],
+  ]) {
+    test(`a WebSocket with ${what} is answered ${right}`, async () => {
+      const upgrade = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13'];
+      assert.equal(await status(`GET /hub${query} HTTP/1.1`, ...upgrade, ...lines), right);
+    });
+  }
 
   test('a second WebSocket for a connection is refused (P-HTTP-06)', async t => {
     const { connectionToken } = await negotiate(base, '/hub');

@@ -125,6 +125,13 @@ async fn a_hub_has_its_addresses_and_leaves_the_others() {
     assert_eq!(server.request("GET", "/service/x", &[]).await.status, 404);
     assert_eq!(server.request("GET", "/", &[]).await.body, "home");
 
+    // Without a fallback, too.
+    let server = Server::start(Router::new().merge(room("blue").at("/rooms/blue"))).await;
+    for method in ["GET", "OPTIONS"] {
+        let answer = server.request(method, "/elsewhere", &[("Origin", "https://app.example")]).await;
+        assert_eq!((answer.status, answer.header("vary")), (404, None), "{method}");
+    }
+
     // At the root.
     let server = Server::start(Router::new().merge(room("root").at("/"))).await;
     let mut client = server.connect_to("/").await;
