@@ -93,8 +93,8 @@ impl<H: Hub> HubRoute<H> {
         }
     }
 
-    /// Sets the path of the hub, such as `/chat`, as [`axum::Router::route`] takes it: the router that comes of it is
-    /// merged. By default there is none, and the router is nested.
+    /// Sets the path of the hub, such as `/chat`: the router that comes of it is merged. By default there is none, and the
+    /// router is nested. A path may have parameters, and must begin with a slash, as those of [`axum::Router::route`].
     #[must_use]
     pub fn at(mut self, path: &str) -> Self {
         self.path = path.trim_end_matches('/').into();
