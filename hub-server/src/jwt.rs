@@ -48,12 +48,13 @@ pub struct JwtBearer {
     validation: Arc<Validation>,
     /// Whether `exp` counts.
     expires: bool,
+    leeway: Duration,
     query: bool,
     required: bool,
 }
 
 impl JwtBearer {
-    /// Tokens signed with a shared secret by HMAC-SHA256. No leeway is given on the times.
+    /// Tokens signed with a shared secret by HMAC-SHA256. No [leeway](Self::leeway) is given on the times.
     pub fn hs256(secret: &[u8]) -> Self {
         let mut validation = Validation::new(Algorithm::HS256);
         validation.leeway = 0;
@@ -67,7 +68,16 @@ impl JwtBearer {
     pub fn new(key: DecodingKey, mut validation: Validation) -> Self {
         let expires = std::mem::replace(&mut validation.validate_exp, false);
         validation.validate_nbf = false;
-        Self { key: Arc::new(key), validation: Arc::new(validation), expires, query: false, required: false }
+        let leeway = Duration::from_secs(validation.leeway);
+        Self { key: Arc::new(key), validation: Arc::new(validation), expires, leeway, query: false, required: false }
+    }
+
+    /// Takes tokens this long before `nbf` and after `exp`, which moves the expiry of the identity, too: for issuers whose
+    /// clock is not quite this one's. A minute is plenty.
+    #[must_use]
+    pub fn leeway(mut self, leeway: Duration) -> Self {
+        self.leeway = leeway;
+        self
     }
 
     /// Takes only tokens made for this audience, or for another one that was given. Once called, `aud` must be there.
@@ -134,7 +144,7 @@ impl JwtBearer {
         let claims =
             decode::<Map<String, Value>>(token, &self.key, &self.validation).map_err(|error| error.to_string())?;
         let claims = claims.claims;
-        let leeway = self.validation.leeway as f64;
+        let leeway = self.leeway.as_secs_f64();
         let since_1970 = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
         if seconds(&claims, "nbf")?.is_some_and(|from| from > since_1970 + leeway) {
             return Err("nbf is still to come".to_owned());
@@ -263,6 +273,12 @@ mod tests {
         let mut validation = Validation::new(Algorithm::HS256);
         validation.leeway = 10;
         validation.reject_tokens_expiring_in_less_than = 3;
+        for nbf in [1000, 1001] {
+            let bearer = JwtBearer::hs256(b"secret").leeway(Duration::from_millis(500));
+            let ann = read(&bearer, &json!({ "sub": "ann", "exp": 1000, "nbf": nbf }));
+            let until = Some(UNIX_EPOCH + Duration::from_millis(1_000_500));
+            assert_eq!(ann.ok().map(|ann| ann.expires_at()), (nbf == 1000).then_some(until));
+        }
         let bearer = JwtBearer::new(DecodingKey::from_secret(b"secret"), validation.clone());
         let ann = read(&bearer, &json!({ "sub": "ann", "exp": 995, "nbf": 1010 })).unwrap();
         assert_eq!(ann.expires_at(), Some(UNIX_EPOCH + Duration::from_secs(1002)));
