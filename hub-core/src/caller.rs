@@ -28,7 +28,8 @@ impl Identity {
 
     /// A caller with this user id (P-AUTH-06). An empty one is none: the caller is anonymous.
     pub fn user(id: impl Into<String>) -> Self {
-        Self { user_id: Some(id.into().into()).filter(|id: &Box<str>| !id.is_empty()), ..Self::default() }
+        let id = id.into();
+        Self { user_id: (!id.is_empty()).then(|| id.into()), ..Self::default() }
     }
 
     /// Adds something that is known of the caller. A name may come several times.

@@ -22,7 +22,7 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// What is held of a head that has not all come yet. A hub takes less: see `HubOptions::maximum_request_head_size`.
 const HEAD_BUFFER: usize = 64 * 1024;
 
-/// Serves an application, as [`axum::serve`] does, with what a server of hubs needs:
+/// Serves an application, as [`axum::serve()`] does, with what a server of hubs needs:
 ///
 /// - Small messages leave at once (`TCP_NODELAY`).
 /// - A socket on which no whole head of a request has come for 30 s is closed, be it silent from the beginning, in the
