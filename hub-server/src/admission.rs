@@ -97,3 +97,56 @@ fn check_size(parts: &Parts, limit: usize) -> Result<(), StatusCode> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::Arc;
+
+    use futures_util::FutureExt;
+    use tracing::subscriber::with_default;
+
+    use super::*;
+    use crate::options::HubOptions;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            lock(&self.0).write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn who_is_refused_for_a_proxy_is_told_once_and_shortly() {
+        let hub = HubState::new("Chat".into(), HubOptions::default(), None, None);
+        let identify = Identify::new(async |_| Ok(Identity::anonymous()));
+        let admission = Admission::new(AllowedHosts::default(), Origins::default(), identify);
+        let refused = |host: &str| {
+            let request = http::Request::builder().header("origin", "https://chat.example").header("host", "inner:80");
+            let parts = request.header("x-forwarded-host", host).body(()).unwrap().into_parts().0;
+            let answer = admission.admit(&hub, &parts).now_or_never().unwrap().unwrap_err();
+            assert_eq!(answer.0, StatusCode::FORBIDDEN);
+        };
+        let log = Log::default();
+        let to = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || to.clone()).with_ansi(false).finish();
+        with_default(subscriber, || {
+            refused(&"x".repeat(10_000));
+            refused("other.example");
+        });
+        let log = String::from_utf8(lock(&log.0).clone()).unwrap();
+        assert_eq!(log.lines().count(), 1, "{log}");
+        for shown in
+            [" WARN ", "HubRoute::allowed_origins", "origin=\"https://chat.example\"", "host=\"inner:80\"", "=\"xxx"]
+        {
+            assert!(log.contains(shown), "{shown}: {log}");
+        }
+        assert!(log.len() < 600, "what a stranger sent is cut: {log}");
+    }
+}
