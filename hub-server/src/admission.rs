@@ -1,7 +1,7 @@
 //! Whether a request is let in, and whose it is.
 
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
@@ -29,9 +29,9 @@ impl IntoResponse for Answer {
 
 /// What is asked of each request of a hub, before anything else.
 pub(crate) struct Admission {
-    pub(crate) hosts: AllowedHosts,
-    pub(crate) origins: Origins,
-    pub(crate) identify: Identify,
+    hosts: AllowedHosts,
+    origins: Origins,
+    identify: Identify,
     warned: Mutex<Option<Instant>>,
 }
 
@@ -62,7 +62,7 @@ impl Admission {
             Answer(refusal.status(), "")
         })?;
         let closes = hub.options().close_on_authentication_expiration;
-        if closes && identity.expires_at().is_some_and(|at| at <= std::time::SystemTime::now()) {
+        if closes && identity.expires_at().is_some_and(|at| at <= SystemTime::now()) {
             // It would be closed as soon as it is open, and its client would come again.
             events::request_refused(hub.name(), StatusCode::UNAUTHORIZED.as_u16(), "the identity has expired");
             return Err(Answer(StatusCode::UNAUTHORIZED, ""));

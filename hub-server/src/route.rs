@@ -271,7 +271,7 @@ struct Endpoint {
     admission: Admission,
 }
 
-/// What looks like a question whether a page may call, and is none, is a method like others (P-HTTP-01).
+/// `OPTIONS` is a method like others (P-HTTP-01) where no page asks whether it may call: the CORS layer answers it anyway.
 async fn only_preflights(request: HttpRequest<Body>, next: Next) -> Response {
     let asks = [header::ORIGIN, header::ACCESS_CONTROL_REQUEST_METHOD];
     if request.method() == Method::OPTIONS && !asks.iter().all(|name| request.headers().contains_key(name)) {
