@@ -25,8 +25,7 @@ use crate::hosts::{Host, Named};
 /// | proxy | what it needs |
 /// | --- | --- |
 /// | nginx | `proxy_set_header Host $http_host;` (by default it sends the upstream's name, and `$host` has no port) |
-/// | Apache | `ProxyPreserveHost On` |
-/// | Caddy, HAProxy, Envoy, Traefik | nothing |
+/// | Apache, Caddy, HAProxy | nothing |
 ///
 /// Or the origin is listed: `Origins::list(["https://example.org:8443"])`.
 ///
