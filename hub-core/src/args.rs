@@ -42,7 +42,7 @@ impl Args {
             Err(error) => Err(match progress.state.get() {
                 // The tuple ran out of arguments: what came before were all there are.
                 State::Exhausted => progress.wrong_count(),
-                _ => ArgsError::Type { codec: self.codec(), position: progress.seen.get(), detail: error },
+                _ => ArgsError::Type { position: progress.seen.get(), detail: error },
             }),
         }
     }
@@ -61,8 +61,6 @@ pub enum ArgsError {
     },
     /// An argument, or the item of a stream, is not of the type that is expected.
     Type {
-        /// The protocol it came in, which decides the words.
-        codec: Codec,
         /// Which argument, from 1; 0 where it is not one of a list.
         position: usize,
         /// What the deserializer says of it. Stays on the server: it may quote the caller's data.
@@ -99,9 +97,7 @@ impl fmt::Display for ArgsError {
             Self::Count { provided, expected } => {
                 write!(f, "Invocation provides {provided} argument(s) but target expects {expected}.")
             }
-            Self::Type { codec: Codec::MessagePack, position, .. } if *position > 0 => {
-                write!(f, "Error binding argument {position}. {REASON}")
-            }
+            // Which argument it was stays on the server, in both protocols.
             Self::Type { .. } => write!(f, "Error binding arguments. {REASON}"),
         }
     }

@@ -150,11 +150,7 @@ impl Payload {
     /// # Errors
     /// When it is not a `T`.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
-        self.read_seed(std::marker::PhantomData::<T>).map_err(|detail| ArgsError::Type {
-            codec: self.codec,
-            position: 0,
-            detail,
-        })
+        self.read_seed(std::marker::PhantomData::<T>).map_err(|detail| ArgsError::Type { position: 0, detail })
     }
 
     /// Reads the result of a call.

@@ -84,10 +84,9 @@ fn p_inv_05_the_words_of_a_type_that_does_not_fit() {
         (json!([1, 2, null]), 3),
         (json!([[1], 2, 3]), 1),
     ] {
-        let [json, messagepack] = lists(&list).map(|args| args.read::<(u8, u8, u8)>().unwrap_err());
-        assert_eq!(json.to_string(), format!("Error binding arguments. {sure}"));
-        assert_eq!(messagepack.to_string(), format!("Error binding argument {position}. {sure}"), "{list}");
-        for error in [json, messagepack] {
+        for error in lists(&list).map(|args| args.read::<(u8, u8, u8)>().unwrap_err()) {
+            assert_eq!(error.to_string(), format!("Error binding arguments. {sure}"));
+            assert!(matches!(error, ArgsError::Type { position: found, .. } if found == position), "{list}: {error:?}");
             assert!(!error.detail().is_empty());
             let head = "Failed to invoke 'T' due to an error on the server.";
             assert_eq!(error.explain(head), format!("{head} InvalidDataException: {error}"));
@@ -103,10 +102,7 @@ fn an_error_inside_an_argument_names_the_argument() {
     {
         for args in lists(&list) {
             match args.read::<((u8, u8), (u8, u8))>() {
-                Err(ArgsError::Type { position: found, .. }) if args.codec() == Codec::MessagePack => {
-                    assert_eq!(found, position, "{list}");
-                }
-                Err(ArgsError::Type { .. }) => {}
+                Err(ArgsError::Type { position: found, .. }) => assert_eq!(found, position, "{list}"),
                 other => panic!("{list}: {other:?}"),
             }
         }
