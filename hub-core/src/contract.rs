@@ -111,7 +111,7 @@ impl<T: Serialize + Send + 'static> Argument for Upload<T> {
         match self.0 {
             Source::Application(items) => Some(OutgoingUpload(Box::pin(Encoding(items)))),
             // An upload that came in was decoded by nobody yet: it can be read, not sent on.
-            Source::Peer(_) => None,
+            Source::Peer(_) | Source::Over => None,
         }
     }
 }
@@ -251,12 +251,15 @@ impl<T: DeserializeOwned> Stream for Items<T> {
 /// A stream from the caller: a parameter of a hub method, or an argument of a call.
 ///
 /// In a hub method it yields what the caller sends. It ends with an error when the caller ends it with one (whose text
-/// is public), when an item is not a `T` (P-UP-06), or when the connection is lost (P-UP-10).
+/// is public), when an item is not a `T` (P-UP-06: what comes behind it is dropped, the call and the connection go on), or
+/// when the connection is lost (P-UP-10).
 pub struct Upload<T>(Source<T>);
 
 enum Source<T> {
     Application(Pin<Box<dyn Stream<Item = T> + Send>>),
     Peer(IncomingUpload),
+    /// After an item that was not a `T`.
+    Over,
 }
 
 /// An upload as it reaches the server: undecoded items.
@@ -286,10 +289,16 @@ impl<T: DeserializeOwned> Stream for Upload<T> {
         match &mut self.0 {
             Source::Application(items) => items.as_mut().poll_next(cx).map(|item| item.map(Ok)),
             Source::Peer(upload) => {
-                let item = ready!(upload.payloads.as_mut().poll_next(cx));
+                let Some(item) = ready!(upload.payloads.as_mut().poll_next(cx)) else { return Poll::Ready(None) };
                 let detailed = upload.detailed_errors;
-                Poll::Ready(item.map(|item| item?.read().map_err(|error| error.of_upload(detailed))))
+                Poll::Ready(Some(item.and_then(|item| {
+                    item.read().map_err(|error| {
+                        self.0 = Source::Over;
+                        error.of_upload(detailed)
+                    })
+                })))
             }
+            Source::Over => Poll::Ready(None),
         }
     }
 }

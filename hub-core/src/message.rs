@@ -97,6 +97,10 @@ pub enum Message {
         item: Payload,
     },
     /// Type 3: ends a call or a stream.
+    ///
+    /// Some clients, of Go for one, answer a call that they have no handler for by a Completion whose id is empty text.
+    /// The reference ends the connection then (P-JSON-05, P-MP-03); here it is a Completion that nobody waits for. An id
+    /// that is missing stays malformed.
     Completion {
         /// The call, or the upload.
         id: InvocationId,

@@ -9,8 +9,8 @@ use std::task::{Context as TaskContext, Poll};
 use futures_util::FutureExt;
 use hub_core::dispatch::{BoxFuture, Call, ItemSink, Kind, Method};
 use hub_core::message::Outcome;
-use hub_core::session::{CallKey, IncomingCall, Wants};
-use hub_core::{Caller, ConnectionId, HubError, Payload, with_detail};
+use hub_core::session::{CallKey, Ignored, IncomingCall, Wants};
+use hub_core::{Caller, ConnectionId, HubError, InvocationId, Payload, with_detail};
 
 use crate::calls::{Ended, Finished, Work};
 use crate::context::{Context, DisconnectReason, Hub, Within};
@@ -82,7 +82,7 @@ impl<H: Hub> Service for Dispatcher<H> {
 
     fn start(&self, peer: &Arc<Peer>, call: IncomingCall) -> Begun {
         let state = peer.hub();
-        let IncomingCall { key, target, arguments, wants, uploads: streams, .. } = call;
+        let IncomingCall { key, target, arguments, wants, uploads: streams, mut reused, .. } = call;
         let Some(method) = self.find(&target) else {
             events::unknown_method(state.name(), peer.id(), &target);
             // Whatever the detail (P-INV-03).
@@ -97,7 +97,8 @@ impl<H: Hub> Service for Dispatcher<H> {
         let mut refusal = None;
         let started = catch_unwind(AssertUnwindSafe(|| {
             (method.start)(Call { arguments, uploads, items }, &mut || {
-                refusal = refuse(peer, method, &target, wants, streams);
+                refusal = refuse(peer, method, &target, wants, streams)
+                    .or_else(|| reused.take().map(|stream| stream_in_use(peer, &target, stream)));
                 refusal.is_none().then(|| self.hub(peer, Within::Call(key)))
             })
         }));
@@ -154,6 +155,13 @@ fn refuse<H>(peer: &Peer, method: &Method<H>, target: &str, wants: Wants, stream
         let reason = format!("Client sent {streams} stream(s), Hub method expects {}.", method.uploads);
         HubError::public(reason).wire_text(&unexpected(target), false)
     })
+}
+
+/// The text for who names a stream that is open already (P-UP-11).
+fn stream_in_use(peer: &Peer, target: &str, stream: InvocationId) -> String {
+    let text = HubError::public(format!("Stream ID '{stream}' is already in use.")).wire_text(&unexpected(target), false);
+    events::ignored(peer.hub().name(), peer.id(), &Ignored::UploadReused(stream));
+    text
 }
 
 /// What the caller of a method reads at its end, and the log.

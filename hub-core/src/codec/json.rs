@@ -46,13 +46,15 @@ pub(super) fn decode(frame: &Bytes) -> Result<Option<Message>, ProtocolError> {
             item: payload(frame, members.item.ok_or(ProtocolError::Missing("item"))?, MAX_DEPTH)?,
         },
         3 => {
-            let id = members.id()?;
+            // An empty id answers nothing, and is no more than that: see `Message::Completion`.
+            let id = text(members.invocation_id, "invocationId")?.ok_or(ProtocolError::Missing("invocationId"))?;
+            let id = InvocationId::from(id);
             let outcome = match (text(members.error, "error")?, members.result) {
                 (Some(_), Some(_)) => return Err(ProtocolError::ErrorAndResult),
-                // An empty error is no error (P-JSON-12).
-                (Some(error), None) if !error.is_empty() => Outcome::Error(error.into_owned()),
-                (_, Some(result)) => Outcome::Value(payload(frame, result, MAX_DEPTH)?),
-                (_, None) => Outcome::Void,
+                // An empty error is one (P-JSON-12).
+                (Some(error), None) => Outcome::Error(error.into_owned()),
+                (None, Some(result)) => Outcome::Value(payload(frame, result, MAX_DEPTH)?),
+                (None, None) => Outcome::Void,
             };
             Message::Completion { id, outcome }
         }
@@ -179,13 +181,11 @@ impl Members<'_> {
             // An empty id wants no answer, as an absent one (P-JSON-05).
             text(self.invocation_id, "invocationId")?.filter(|id| !id.is_empty()).map(InvocationId::from)
         };
-        let target = text(self.target, "target")?.filter(|target| !target.is_empty());
-        let target = match (target, self.target) {
+        // An empty name is an unknown method, not a malformed message (P-JSON-06).
+        let target = match (text(self.target, "target")?, self.target) {
             (Some(target), _) => Target::from(target),
-            (None, Some(null)) if null.get() == "null" => {
-                return Err(ProtocolError::WrongType { name: "target", expected: "String" });
-            }
-            _ => return Err(ProtocolError::Missing("target")),
+            (None, Some(_)) => return Err(ProtocolError::WrongType { name: "target", expected: "String" }),
+            (None, None) => return Err(ProtocolError::Missing("target")),
         };
         let list = self.arguments.ok_or(ProtocolError::Missing("arguments"))?;
         if !list.get().starts_with('[') {
@@ -296,7 +296,7 @@ pub(super) fn encode(message: &Message, out: &mut BytesMut) {
                     out.put_slice(b",\"result\":");
                     out.put_slice(value.bytes());
                 }
-                // An empty error is none (P-JSON-12).
+                // An empty error is written as none, whatever its reader would make of it (P-JSON-12).
                 Outcome::Error(error) if !error.is_empty() => write_error(error, out),
                 Outcome::Void | Outcome::Error(_) => {}
             }

@@ -18,22 +18,29 @@ use crate::message::{Headers, Invocation, InvocationId, Message, Outcome, Target
 pub(super) fn decode(frame: &Bytes) -> Result<Option<Message>, ProtocolError> {
     let mut reader = Reader { frame, rest: frame };
     let items = reader.array_len("message")?;
+    if items as usize > reader.rest.len() {
+        return Err(ProtocolError::InvalidMessagePack("Attempted to read past the end of the stream.".to_owned()));
+    }
     let kind = reader.int("messageType", "Int32")?;
     Ok(Some(match kind {
         1 => Message::Invocation(reader.invocation("Invocation", items)?),
         2 => {
             reader.headers()?;
             let id = reader.id("StreamItem")?;
-            Message::StreamItem { id, item: reader.payload("item")? }
+            // An item that is not there fails whoever reads it, as one that is cut short (P-UP-06).
+            Message::StreamItem { id, item: reader.payload() }
         }
         3 => {
             reader.headers()?;
-            let id = reader.id("Completion")?;
+            // An empty id answers nothing, and is no more than that: see `Message::Completion`.
+            let id = reader.text("invocationId")?.ok_or(ProtocolError::NoInvocationId("Completion"))?;
+            let id = InvocationId::from(id);
             let outcome = match reader.int("resultKind", "Int32")? {
                 // An error of nil reads as success without a result (P-MP-07).
                 1 => reader.text("error")?.map_or(Outcome::Void, |error| Outcome::Error(error.into_owned())),
                 2 => Outcome::Void,
-                3 => Outcome::Value(reader.payload("argument")?),
+                3 if reader.rest.is_empty() => return Err(failed("argument", "Object")),
+                3 => Outcome::Value(reader.payload()),
                 _ => return Err(ProtocolError::InvalidResultKind),
             };
             Message::Completion { id, outcome }
@@ -105,8 +112,8 @@ impl<'a> Reader<'a> {
     }
 
     fn headers(&mut self) -> Result<Headers, ProtocolError> {
-        let count = read_map_len(&mut self.rest).map_err(|_| no_length("map", "headers"))?;
-        // The declared count is not trusted (P-MP-14): the list grows as its items come.
+        let count = read_map_len(&mut self.rest).ok().filter(|count| 2 * *count as usize <= self.rest.len());
+        let count = count.ok_or_else(|| no_length("map", "headers"))?;
         let mut headers = Headers::new();
         for _ in 0..count {
             let name = self.header_part("key")?;
@@ -150,6 +157,9 @@ impl<'a> Reader<'a> {
 
     fn stream_ids(&mut self) -> Result<Vec<InvocationId>, ProtocolError> {
         let count = self.array_len("streamIds")?;
+        if count as usize > self.rest.len() {
+            return Err(no_length("array", "streamIds"));
+        }
         let mut ids = Vec::new();
         for _ in 0..count {
             match self.text("streamIds")? {
@@ -163,17 +173,14 @@ impl<'a> Reader<'a> {
         Ok(ids)
     }
 
-    fn payload(&mut self, field: &str) -> Result<Payload, ProtocolError> {
-        if self.rest.is_empty() {
-            return Err(failed(field, "Object"));
-        }
+    fn payload(&mut self) -> Payload {
         let start = self.rest;
         // A value that is cut short fails its reader, not the connection: the frame bounds it (P-MP-12).
         let value = match skip_value(&mut self.rest) {
             Ok(()) => &start[..start.len() - self.rest.len()],
             Err(_) => start,
         };
-        Ok(Payload::new(Codec::MessagePack, self.frame.slice_ref(value)))
+        Payload::new(Codec::MessagePack, self.frame.slice_ref(value))
     }
 }
 

@@ -451,17 +451,12 @@ impl Session {
             return Output::Settled;
         }
         let mut seen = HashSet::with_capacity(streams.len());
-        if let Some(reused) = streams.iter().find(|stream| self.served.has_upload(stream) || !seen.insert(*stream)) {
-            let ignored = Ignored::UploadReused(reused.clone());
-            if let Some(id) = id {
-                let error = format!("Stream ID '{reused}' is already in use.");
-                self.write(&Message::Completion { id, outcome: Outcome::Error(error) });
-            }
-            return Output::Ignored(ignored);
-        }
+        let reused = streams.iter().find(|stream| self.served.has_upload(stream) || !seen.insert(*stream)).cloned();
         let uploads = streams.len();
+        // The stream that has the id goes on, and this call is to be refused.
+        let streams = if reused.is_some() { Vec::new() } else { streams };
         let key = self.served.begin(id, wants, streams, size);
-        Output::Call(IncomingCall { key, target, arguments, wants, uploads, headers })
+        Output::Call(IncomingCall { key, target, arguments, wants, uploads, reused, headers })
     }
 
     // Writing and ending.

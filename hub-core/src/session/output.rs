@@ -73,6 +73,9 @@ pub struct IncomingCall {
     pub wants: Wants,
     /// How many streams the peer sends along.
     pub uploads: usize,
+    /// The id of one of them, if it is that of another stream from the peer that is open, or comes twice in this call. Such
+    /// a call has no streams and must not run (P-UP-11); what else is wrong with it comes first (P-INV-11).
+    pub reused: Option<InvocationId>,
     /// Text pairs beside the call.
     pub headers: Headers,
 }

@@ -62,10 +62,10 @@ fn p_up_06_08_10_what_a_method_reads_of_an_upload() {
         (true, format!("Failed to bind Stream message. InvalidDataException: Error binding arguments. {reason}")),
     ] {
         for codec in Codec::ALL {
-            let items = vec![codec.encode_value(&5).unwrap(), codec.encode_value("x").unwrap()];
-            let payloads = ready(items.into_iter().map(Ok).collect());
+            let items = [codec.encode_value(&5), codec.encode_value("x"), codec.encode_value(&6)];
+            let payloads = ready(items.into_iter().map(|item| Ok(item.unwrap())).collect());
             let upload = Upload::<u8>::incoming(IncomingUpload { payloads, detailed_errors });
-            assert_eq!(all(upload), [Ok(5), Err(text.clone())]);
+            assert_eq!(all(upload), [Ok(5), Err(text.clone())], "it ends that upload");
         }
     }
     let payloads = ready(vec![Err(HubError::public("The underlying connection was closed."))]);

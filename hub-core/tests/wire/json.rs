@@ -102,7 +102,28 @@ fn p_json_12_an_empty_error_is_written_as_none() {
         encode(JSON, &completion("1", Outcome::Error(String::new()))),
         b"{\"type\":3,\"invocationId\":\"1\"}\x1e"
     );
-    assert_eq!(read(r#"{"type":3,"invocationId":"1","error":""}"#), Ok(Some(completion("1", Outcome::Void))));
+    assert_eq!(
+        read(r#"{"type":3,"invocationId":"1","error":""}"#),
+        Ok(Some(completion("1", Outcome::Error(String::new())))),
+        "but it is read as one"
+    );
+}
+
+#[test]
+fn a_completion_for_nobody_is_no_fault() {
+    assert_eq!(read(r#"{"type":3,"invocationId":""}"#), Ok(Some(completion("", Outcome::Void))));
+    assert_eq!(
+        read(r#"{"type":3,"invocationId":"","error":"no handler"}"#),
+        Ok(Some(completion("", Outcome::Error("no handler".to_owned()))))
+    );
+}
+
+#[test]
+fn p_json_06_an_empty_name_is_a_name() {
+    assert_eq!(
+        read(r#"{"type":1,"invocationId":"1","target":"","arguments":[]}"#),
+        Ok(Some(Message::Invocation(invocation(Some("1"), "", payload(JSON, "[]"), &[]))))
+    );
 }
 
 #[test]
@@ -150,7 +171,6 @@ fn p_json_what_is_malformed_and_how_it_is_called() {
         (r#"{"type":[6]}"#, "Expected 'type' to be of type Number."),
         (r#"{"type":99999999999999999999}"#, "Expected 'type' to be of type Number."),
         (r#"{"type":1,"arguments":[]}"#, "Missing required property 'target'."),
-        (r#"{"type":1,"target":"","arguments":[]}"#, "Missing required property 'target'."),
         (r#"{"type":1,"target":null,"arguments":[]}"#, "Expected 'target' to be of type String."),
         (r#"{"type":1,"target":5,"arguments":[]}"#, "Expected 'target' to be of type String."),
         (r#"{"type":1,"target":"T"}"#, "Missing required property 'arguments'."),
@@ -169,6 +189,7 @@ fn p_json_what_is_malformed_and_how_it_is_called() {
         (r#"{"type":2,"invocationId":null,"item":1}"#, "Missing required property 'invocationId'."),
         (r#"{"type":2,"invocationId":"1"}"#, "Missing required property 'item'."),
         (r#"{"type":3}"#, "Missing required property 'invocationId'."),
+        (r#"{"type":3,"invocationId":null}"#, "Missing required property 'invocationId'."),
         (r#"{"type":3,"invocationId":"1","error":5}"#, "Expected 'error' to be of type String."),
         (
             r#"{"type":3,"invocationId":"1","error":"e","result":1}"#,

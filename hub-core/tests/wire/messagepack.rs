@@ -67,7 +67,6 @@ fn p_mp_what_is_malformed_and_how_it_is_called() {
         ("96 01 80 c0 a1 54 90 91 05", "Reading 'streamIds' as String failed."),
         ("94 02 80 c0 01", "Null or empty invocation ID for StreamItem message."),
         ("94 02 80 a0 01", "Null or empty invocation ID for StreamItem message."),
-        ("93 02 80 a1 31", "Reading 'item' as Object failed."),
         ("94 03 80 c0 02", "Null or empty invocation ID for Completion message."),
         ("94 03 80 a1 31 00", "Invalid invocation result kind."),
         ("94 03 80 a1 31 04", "Invalid invocation result kind."),
@@ -80,7 +79,12 @@ fn p_mp_what_is_malformed_and_how_it_is_called() {
         ("91 07", "Reading 'error' as String failed."),
         ("93 07 c0 c0", "Reading 'allowReconnect' as Boolean failed."),
         ("93 07 c0 01", "Reading 'allowReconnect' as Boolean failed."),
-        ("93 07 c0", "Reading 'allowReconnect' as Boolean failed."),
+        ("93 07 c0", "Attempted to read past the end of the stream."),
+        // P-MP-14: more than the frame can hold.
+        ("9f 01 80 a1 31 a1 54 90 90", "Attempted to read past the end of the stream."),
+        ("dd ff ff ff ff 06", "Attempted to read past the end of the stream."),
+        ("96 01 8f c0 a1 54 90 90", "Reading map length for 'headers' failed."),
+        ("96 01 80 c0 a1 54 90 91", "Reading array length for 'streamIds' failed."),
         ("91 08", "Reading 'sequenceId' as Int64 failed."),
         ("92 08 c0", "Reading 'sequenceId' as Int64 failed."),
         ("92 09 cf ff ff ff ff ff ff ff ff", "Reading 'sequenceId' as Int64 failed."),
@@ -102,6 +106,8 @@ fn p_mp_03_to_07_what_is_accepted_in_several_forms() {
         ("dc 00 06 d0 01 de 00 00 d9 01 31 da 00 01 54 91 01 dc 00 00", call(Some("1"))),
         ("dd 00 00 00 06 d3 00 00 00 00 00 00 00 01 df 00 00 00 00 db 00 00 00 01 31 a1 54 91 01 90", call(Some("1"))),
         ("94 cc 03 80 a1 31 cd 00 02", completion("1", Outcome::Void)),
+        // For nobody.
+        ("94 03 80 a0 02", completion("", Outcome::Void)),
         // P-MP-07: an empty error is one, a nil error is none.
         ("95 03 80 a1 31 01 a0", completion("1", Outcome::Error(String::new()))),
         ("95 03 80 a1 31 01 c0", completion("1", Outcome::Void)),
@@ -154,6 +160,15 @@ fn p_frm_02_the_length_prefix_grows_with_the_message() {
         let frame = incoming.next_frame(PACK.into(), usize::MAX).unwrap().unwrap();
         assert!(incoming.is_empty());
         assert_eq!(PACK.decode(&frame), Ok(Some(sent)));
+    }
+}
+
+#[test]
+fn p_mp_14_p_up_06_an_item_that_is_not_whole_fails_its_reader() {
+    for bytes in ["93 02 80 a1 31", "94 02 80 a1 31 a5 61", "94 02 80 a1 31 92 01"] {
+        let Message::StreamItem { id, item } = message(PACK, &hex(bytes)) else { panic!("an item") };
+        assert_eq!(&*id, "1");
+        assert!(item.read::<String>().is_err() && item.read::<Option<u8>>().is_err(), "{bytes}");
     }
 }
 

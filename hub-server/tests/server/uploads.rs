@@ -214,7 +214,16 @@ async fn a_stream_id_in_use_is_refused() {
             "type": 1, "invocationId": "again", "target": "Sum", "arguments": [], "streamIds": ["up"],
         }))
         .await;
-    assert_eq!(client.next().await, error("again", "Stream ID 'up' is already in use."));
+    let refused = |target| format!("{} HubException: Stream ID 'up' is already in use.", unexpected(target));
+    assert_eq!(client.next().await, error("again", &refused("Sum")));
+    // What else is wrong comes first.
+    client
+        .send(&json!({
+            "type": 1, "invocationId": "two", "target": "Sum", "arguments": [], "streamIds": ["up", "other"],
+        }))
+        .await;
+    let count = format!("{} HubException: Client sent 2 stream(s), Hub method expects 1.", unexpected("Sum"));
+    assert_eq!(client.next().await, error("two", &count));
     client.send(&item("up", 2)).await;
     client.send(&void("up")).await;
     test.gate.notify_one();

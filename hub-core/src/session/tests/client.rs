@@ -37,7 +37,7 @@ fn p_inv_12_p_err_06_every_answer() {
         (r#""result":5"#, "Value(5)"),
         (r#""result":null"#, "Value(null)"),
         (r#""error":"as it is""#, r#"Error("as it is")"#),
-        (r#""error":"""#, "Void"),
+        (r#""error":"""#, r#"Error("")"#),
         (r#""error":null"#, "Void"),
         (r#""more":1"#, "Void"),
     ] {

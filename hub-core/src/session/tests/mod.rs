@@ -123,6 +123,9 @@ impl End {
                 if call.uploads > 0 {
                     text += &format!(" uploads {}", call.uploads);
                 }
+                if let Some(id) = call.reused {
+                    text += &format!(" of which {id} is in use");
+                }
                 if !call.headers.is_empty() {
                     text += &format!(" headers {:?}", call.headers);
                 }

@@ -90,13 +90,15 @@ fn p_up_11_a_stream_id_that_is_open_is_refused() {
     let mut end = End::json(SessionOptions::default());
     let uploading = r#"{"type":1,"invocationId":"8","target":"U","arguments":[],"streamIds":["0","1"]}␞"#;
     end.take_text(r#"{"type":1,"target":"U","arguments":[],"streamIds":["1"]}␞"#);
-    assert_eq!(end.take_text(uploading), [r#"ignored UploadReused("1")"#]);
-    assert_eq!(end.text(), r#"{"type":3,"invocationId":"8","error":"Stream ID '1' is already in use."}␞"#);
+    assert_eq!(end.take_text(uploading), ["call U[] Answer uploads 2 of which 1 is in use"]);
     // The first stream is as it was, and nothing of the second call is.
     assert_eq!(
         end.take_text(r#"{"type":2,"invocationId":"1","item":1}␞{"type":2,"invocationId":"0","item":1}␞"#),
         ["upload #0.0 1", r#"ignored StreamItem("0")"#]
     );
+    end.session.answer(end.calls[1], Outcome::Error("no".to_owned()));
+    assert_eq!(end.text(), r#"{"type":3,"invocationId":"8","error":"no"}␞"#);
+    assert_eq!(end.take_text(r#"{"type":2,"invocationId":"1","item":2}␞"#), ["upload #0.0 2"], "after its end too");
     assert_eq!(end.session.open_calls().count(), 1);
 }
 
@@ -105,9 +107,8 @@ fn p_up_11_a_stream_id_that_comes_twice_in_one_call_is_refused() {
     let mut end = End::json(SessionOptions::default());
     assert_eq!(
         end.take_text(r#"{"type":1,"invocationId":"8","target":"U","arguments":[],"streamIds":["1","2","1"]}␞"#),
-        [r#"ignored UploadReused("1")"#]
+        ["call U[] Answer uploads 3 of which 1 is in use"]
     );
-    assert_eq!(end.text(), r#"{"type":3,"invocationId":"8","error":"Stream ID '1' is already in use."}␞"#);
     assert_eq!(end.take_text(r#"{"type":2,"invocationId":"2","item":1}␞"#), [r#"ignored StreamItem("2")"#]);
 }
 
