@@ -36,13 +36,18 @@ impl Args {
     /// When there are more or fewer than the tuple has, or one is of another type (P-INV-05, 06).
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
         let progress = Progress::default();
-        match self.0.read_seed(CountingSeed::<T> { progress: &progress, of: PhantomData }) {
+        let seed = CountingSeed::<T> { progress: &progress, of: PhantomData };
+        // Which argument it is, is the first step.
+        match self.0.read_seed(seed, 1) {
             Ok(values) if progress.seen.get() == progress.expected.get() => Ok(values),
             Ok(_) => Err(progress.wrong_count()),
             Err(error) => Err(match progress.state.get() {
                 // The tuple ran out of arguments: what came before were all there are.
                 State::Exhausted => progress.wrong_count(),
-                _ => ArgsError::Type { position: progress.seen.get(), detail: error },
+                _ => {
+                    let position = progress.seen.get();
+                    ArgsError::Type { position, detail: format!("argument {position}: {error}") }
+                }
             }),
         }
     }
@@ -63,7 +68,8 @@ pub enum ArgsError {
     Type {
         /// Which argument, from 1; 0 where it is not one of a list.
         position: usize,
-        /// What the deserializer says of it. Stays on the server: it may quote the caller's data.
+        /// Which argument, which member of it, and what the deserializer says of it. Stays on the server: it may quote
+        /// the caller's data.
         detail: String,
     },
 }
@@ -80,7 +86,7 @@ impl ArgsError {
         with_detail(head, "InvalidDataException", &self.to_string())
     }
 
-    /// What the deserializer says of the value, for the server's log.
+    /// Where the fault is and what the deserializer says of it, for the server's log.
     pub fn detail(&self) -> &str {
         match self {
             Self::Count { .. } => "",
@@ -152,10 +158,19 @@ struct CountingSeed<'p, T> {
     of: PhantomData<T>,
 }
 
+impl<T> Clone for CountingSeed<'_, T> {
+    fn clone(&self) -> Self {
+        Self { progress: self.progress, of: PhantomData }
+    }
+}
+
 impl<'de, T: DeserializeOwned> DeserializeSeed<'de> for CountingSeed<'_, T> {
     type Value = T;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
+        // A list may be read twice.
+        self.progress.seen.set(0);
+        self.progress.state.set(State::Reading);
         T::deserialize(Counting { deserializer, progress: self.progress })
     }
 }

@@ -79,7 +79,7 @@ pub use hub_macros::contract;
 
 pub use self::args::{Args, ArgsError, Lend};
 pub use self::caller::{Caller, Identity};
-pub use self::codec::{Binary, Codec, MAX_DEPTH, Payload, TransferFormat};
+pub use self::codec::{Binary, Codec, MAX_DEPTH, Payload, Timestamp, TimestampError, TransferFormat};
 pub use self::contract::{
     Answers, Argument, ArgumentList, Arguments, IncomingUpload, Items, OutgoingUpload, Payloads, Proxy, Remote,
     Streams, Unbound, Untyped, Upload,

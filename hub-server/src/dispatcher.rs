@@ -159,7 +159,8 @@ fn refuse<H>(peer: &Peer, method: &Method<H>, target: &str, wants: Wants, stream
 
 /// The text for who names a stream that is open already (P-UP-11).
 fn stream_in_use(peer: &Peer, target: &str, stream: InvocationId) -> String {
-    let text = HubError::public(format!("Stream ID '{stream}' is already in use.")).wire_text(&unexpected(target), false);
+    let text =
+        HubError::public(format!("Stream ID '{stream}' is already in use.")).wire_text(&unexpected(target), false);
     events::ignored(peer.hub().name(), peer.id(), &Ignored::UploadReused(stream));
     text
 }

@@ -1,8 +1,15 @@
 //! The two hub protocols: bytes of one frame to a [`Message`] with its payloads left undecoded, and back.
 
 mod any_case;
+mod head;
 pub(crate) mod json;
 pub(crate) mod msgpack;
+mod pack;
+mod place;
+mod second_look;
+mod spelling;
+mod timestamp;
+mod unpack;
 
 use std::cell::Cell;
 use std::fmt;
@@ -11,12 +18,18 @@ use bytes::{BufMut, Bytes, BytesMut};
 use serde::de::{DeserializeOwned, DeserializeSeed};
 use serde::{Deserialize, Serialize};
 
+use self::place::{Tracked, with_place};
+pub use self::timestamp::{Timestamp, TimestampError};
 use crate::args::ArgsError;
 use crate::error::{CallError, EncodeError, ProtocolError, short_type_name};
 use crate::message::Message;
 
 /// How deep a payload may be nested (P-JSON-16, P-MP-14).
 pub const MAX_DEPTH: usize = 64;
+
+/// A value of more bytes is read once, as it comes: a member that comes twice is an error there, and names that serde keeps
+/// for later count as they stand until they are known. To look ahead takes as long as all levels of a value together.
+const REREAD_LIMIT: usize = 64 * 1024;
 
 /// A hub protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -99,14 +112,16 @@ impl Codec {
             /// How long the last value was: the next is likely to be of its kind, and growing costs.
             static LAST: Cell<usize> = const { Cell::new(0) };
         }
-        let mut out = BytesMut::with_capacity(LAST.get().clamp(64, 4096)).writer();
+        let mut out = BytesMut::with_capacity(LAST.get().clamp(64, 4096));
         match self {
-            Self::Json => json::write_value(value, &mut out).map_err(|error| EncodeError(error.to_string()))?,
+            Self::Json => {
+                json::write_value(value, (&mut out).writer()).map_err(|error| EncodeError(error.to_string()))?;
+            }
             Self::MessagePack => {
                 msgpack::write_value(value, &mut out).map_err(|error| EncodeError(error.to_string()))?;
             }
         }
-        let bytes = out.into_inner().freeze();
+        let bytes = out.freeze();
         LAST.set(bytes.len());
         Ok(Payload { codec: self, bytes })
     }
@@ -150,7 +165,7 @@ impl Payload {
     /// # Errors
     /// When it is not a `T`.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
-        self.read_seed(std::marker::PhantomData::<T>).map_err(|detail| ArgsError::Type { position: 0, detail })
+        self.read_seed(std::marker::PhantomData::<T>, 0).map_err(|detail| ArgsError::Type { position: 0, detail })
     }
 
     /// Reads the result of a call.
@@ -164,10 +179,22 @@ impl Payload {
         })
     }
 
-    /// Reads the value by a seed, or says why not.
-    pub(crate) fn read_seed<'de, S: DeserializeSeed<'de>>(&'de self, seed: S) -> Result<S::Value, String> {
+    /// Reads the value by a seed, or says why not and where: the first `skipped` steps to the place go without saying.
+    pub(crate) fn read_seed<'de, S>(&'de self, seed: S, skipped: usize) -> Result<S::Value, String>
+    where
+        S: DeserializeSeed<'de> + Clone,
+    {
+        self.read_value(seed.clone()).map_err(|error| {
+            let path = Cell::new(None);
+            // It fails again: what counts is where.
+            let _ = self.read_value(Tracked { seed, path: &path });
+            with_place(&error, path.take().as_ref(), skipped)
+        })
+    }
+
+    fn read_value<'de, S: DeserializeSeed<'de> + Clone>(&'de self, seed: S) -> Result<S::Value, String> {
         match self.codec {
-            Codec::Json => json::read_value(&self.bytes, seed).map_err(|error| error.to_string()),
+            Codec::Json => json::read_value(&self.bytes, seed),
             Codec::MessagePack => msgpack::read_value(&self.bytes, seed).map_err(|error| error.to_string()),
         }
     }
@@ -184,6 +211,8 @@ impl fmt::Debug for Payload {
 
 /// Bytes that are base64 text in JSON and `bin` in MessagePack, as .NET's `byte[]` is (P-JSON-17, P-MP-10). A plain
 /// `Vec<u8>` would be an array of numbers in both.
+///
+/// Read are also a list of numbers, in both, and in MessagePack text, which counts as its UTF-8 (P-MP-09).
 ///
 /// ```
 /// use hub_core::{Binary, Codec};
@@ -248,6 +277,6 @@ impl<'de> Deserialize<'de> for Binary {
             }
         }
 
-        deserializer.deserialize_any(Visitor)
+        deserializer.deserialize_byte_buf(Visitor)
     }
 }

@@ -9,7 +9,10 @@ use rmp::encode;
 use serde::Serialize;
 use serde::de::DeserializeSeed;
 
-use super::{Codec, MAX_DEPTH, Payload};
+use super::head::{Unreadable, take_member_twice};
+use super::pack::{Packer, Unwritable};
+use super::unpack::Unpacker;
+use super::{Codec, MAX_DEPTH, Payload, REREAD_LIMIT};
 use crate::args::Args;
 use crate::error::ProtocolError;
 use crate::framing;
@@ -186,10 +189,10 @@ impl<'a> Reader<'a> {
 
 /// Why a value could not be skipped.
 #[derive(Debug)]
-struct Unskippable;
+pub(super) struct Unskippable;
 
 /// Steps over one value without building it, whatever it declares of itself (P-MP-14).
-fn skip_value(rest: &mut &[u8]) -> Result<(), Unskippable> {
+pub(super) fn skip_value(rest: &mut &[u8]) -> Result<(), Unskippable> {
     // How many values are still to come on each level that is open.
     let mut open = [0_u64; MAX_DEPTH + 2];
     open[0] = 1;
@@ -263,7 +266,7 @@ pub(super) fn encode(message: &Message, out: &mut BytesMut) {
 }
 
 /// A writer that cannot fail: it grows.
-struct Writer<'a>(&'a mut BytesMut);
+pub(super) struct Writer<'a>(pub(super) &'a mut BytesMut);
 
 impl io::Write for Writer<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -371,21 +374,18 @@ fn write_invocation(kind: i64, invocation: &Invocation, out: &mut Writer<'_>) {
     }
 }
 
-/// Objects are maps by member name, and types that know a readable form use it: a `Uuid` is text, as .NET's `Guid`
-/// (P-MP-10, P-MP-11).
-pub(super) fn write_value<T: Serialize + ?Sized>(
-    value: &T,
-    out: impl io::Write,
-) -> Result<(), rmp_serde::encode::Error> {
-    value.serialize(&mut rmp_serde::Serializer::new(out).with_struct_map().with_human_readable())
+pub(super) fn write_value<T: Serialize + ?Sized>(value: &T, out: &mut BytesMut) -> Result<(), Unwritable> {
+    value.serialize(&mut Packer(out))
 }
 
-pub(super) fn read_value<'de, S: DeserializeSeed<'de>>(
+pub(super) fn read_value<'de, S: DeserializeSeed<'de> + Clone>(
     bytes: &'de [u8],
     seed: S,
-) -> Result<S::Value, rmp_serde::decode::Error> {
-    let mut deserializer = rmp_serde::Deserializer::from_read_ref(bytes).with_human_readable();
-    // As deep as `skip_value` goes: the deserializer refuses the level that uses up its limit.
-    deserializer.set_max_depth(MAX_DEPTH + 2);
-    seed.deserialize(&mut deserializer)
+) -> Result<S::Value, Unreadable> {
+    take_member_twice();
+    let read = seed.clone().deserialize(&mut Unpacker::new(bytes, false));
+    if take_member_twice() && bytes.len() <= REREAD_LIMIT {
+        return seed.deserialize(&mut Unpacker::new(bytes, true));
+    }
+    read
 }

@@ -1,10 +1,12 @@
 //! The bytes of messages and values, as tables, and against those of the official implementation.
 
 mod args;
+mod dates;
 mod errors;
 mod hostile;
 mod json;
 mod messagepack;
+mod names;
 mod readings;
 mod untyped;
 mod values;

@@ -32,7 +32,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any value")
+        f.write_str("any valid MessagePack value")
     }
 
     fn visit_unit<E: Error>(self) -> Result<Value, E> {

@@ -78,6 +78,14 @@ fn p_json_17_p_mp_10_bytes() {
     for bad in [r#""A""#, r#""AQ""#, r#""AQ=!""#, "5", "[256]", "null"] {
         assert!(payload(Codec::Json, bad).read::<Binary>().is_err(), "{bad}");
     }
+    // A text for bytes is its UTF-8, whatever it looks like, and bytes are no text.
+    assert_eq!(payload(Codec::MessagePack, hex("a4 41 41 45 3d")).read(), Ok(Binary(b"AAE=".to_vec())));
+    for text in ["c4 01 61", "c4 00", "a1 ff"] {
+        assert!(payload(Codec::MessagePack, hex(text)).read::<String>().is_err(), "{text}");
+        assert!(payload(Codec::MessagePack, hex(text)).read::<char>().is_err(), "{text}");
+    }
+    let keys = payload(Codec::MessagePack, hex("81 c4 01 61 01"));
+    assert!(keys.read::<std::collections::BTreeMap<String, u8>>().is_err());
 }
 
 #[test]
@@ -110,6 +118,20 @@ fn numbers_keep_every_bit() {
             assert_eq!(read.to_bits(), number.to_bits(), "{number} in {codec:?}");
         }
     }
+    // A whole number is written as one, as .NET and JavaScript do; in MessagePack it keeps its type, as on .NET.
+    let numbers = [2.0, -0.0, 1e15, 1e300, 2.5, f64::NAN];
+    assert_eq!(Codec::Json.encode_value(&numbers).unwrap().bytes(), "[2,-0,1000000000000000,1e+300,2.5,null]");
+    assert_eq!(Codec::Json.encode_value(&[2.0_f32, 0.1]).unwrap().bytes(), "[2,0.1]");
+    assert_eq!(Codec::MessagePack.encode_value(&2.0).unwrap().bytes(), &hex("cb 40 00 00 00 00 00 00 00"));
+    for codec in Codec::ALL {
+        assert_eq!(codec.encode_value(&2).unwrap().read(), Ok(2.0), "a fraction may be whole");
+    }
+    for (codec, whole) in [(Codec::Json, b"2.0".to_vec()), (Codec::MessagePack, hex("cb 40 00 00 00 00 00 00 00"))] {
+        assert!(payload(codec, whole).read::<i32>().is_err(), "an integer is no fraction");
+    }
+    // Zero has no sign among integers.
+    assert_eq!(payload(Codec::Json, "[-0,-0,-0,-0]").read(), Ok((0_u8, 0_i32, 0_u64, 0_i128)));
+    assert_eq!(payload(Codec::Json, r#"{"a":-0}"#).read(), Ok(std::collections::BTreeMap::from([("a".to_owned(), 0)])));
     // As .NET may write it.
     assert_eq!(payload(Codec::Json, "1E+300").read(), Ok(1e300));
     for codec in Codec::ALL {
@@ -120,6 +142,70 @@ fn numbers_keep_every_bit() {
             assert_eq!(codec.encode_value(&number).unwrap().read(), Ok(number));
         }
     }
+}
+
+#[test]
+fn what_64_bits_cannot_hold_is_text_in_messagepack() {
+    for (number, bytes) in [
+        (0_u128, "00"),
+        (u64::MAX.into(), "cf ff ff ff ff ff ff ff ff"),
+        (1 << 64, "b4 31 38 34 34 36 37 34 34 30 37 33 37 30 39 35 35 31 36 31 36"),
+    ] {
+        let written = Codec::MessagePack.encode_value(&number).unwrap();
+        assert_eq!(written.bytes(), &hex(bytes), "{number}");
+        assert_eq!(written.read(), Ok(number));
+    }
+    for number in [i128::MIN, i64::MIN.into(), -1, 0, i64::MAX.into(), u64::MAX.into(), i128::MAX] {
+        for codec in Codec::ALL {
+            assert_eq!(codec.encode_value(&number).unwrap().read(), Ok(number));
+        }
+    }
+    // .NET's decimal.
+    assert_eq!(payload(Codec::MessagePack, hex("a2 2d 35")).read(), Ok(-5_i128));
+    for bad in ["a2 2d 35", "a1 61", "a3 31 2e 35", "a0", "c4 01 35", "cb 40 00 00 00 00 00 00 00"] {
+        assert!(payload(Codec::MessagePack, hex(bad)).read::<u128>().is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn lists_and_maps_of_untold_length() {
+    #[derive(Serialize)]
+    struct Flat {
+        a: u8,
+        #[serde(flatten)]
+        rest: std::collections::BTreeMap<u8, Untold>,
+    }
+    #[derive(Clone)]
+    struct Untold(usize);
+    impl Serialize for Untold {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            use serde::ser::SerializeSeq;
+            let mut list = serializer.serialize_seq(None)?;
+            for _ in 0..self.0 {
+                list.serialize_element(&Self(self.0 - 1))?;
+            }
+            list.end()
+        }
+    }
+    let value = Flat { a: 1, rest: [(1, Untold(2)), (2, Untold(0))].into() };
+    let written = Codec::MessagePack.encode_value(&value).unwrap();
+    assert_eq!(written.bytes(), &hex("83 a1 61 01 01 92 91 90 91 90 02 90"));
+    struct Many;
+    impl Serialize for Many {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_seq((0..70_000).filter(|number| number % 2 == 0))
+        }
+    }
+    let many: Vec<u32> = Codec::MessagePack.encode_value(&Many).unwrap().read().unwrap();
+    assert_eq!((many.len(), many[34_999]), (35_000, 69_998));
+    // A count that is not kept would break the frame.
+    struct Liar;
+    impl Serialize for Liar {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serde::ser::SerializeSeq::end(serializer.serialize_seq(Some(1))?)
+        }
+    }
+    assert_eq!(Codec::MessagePack.encode_value(&Liar).unwrap_err().to_string(), "1 values were announced, and 0 came");
 }
 
 #[test]

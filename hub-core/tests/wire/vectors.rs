@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use hub_core::framing::Incoming;
 use hub_core::message::{Message, Outcome};
-use hub_core::{Binary, Codec, Payload};
+use hub_core::{Binary, Codec, Payload, Timestamp};
 use serde_json::Value as Json;
 
 use crate::untyped::Value;
@@ -156,7 +156,7 @@ fn both_protocols_say_the_same() {
         count += 1;
     }
     assert_eq!(count, 148);
-    assert_eq!(values, 64);
+    assert_eq!(values, 78);
 }
 
 /// Compares values whose type is the same in both protocols, and tells whether these were.
@@ -173,6 +173,7 @@ fn equal_if_alike(case: &str, json: &Payload, packed: &Payload) -> bool {
         || both::<bool>(json, packed)
         || both::<f64>(json, packed)
         || both::<Vec<i64>>(json, packed)
+        || both::<Timestamp>(json, packed)
         || if binary { both::<Binary>(json, packed) } else { both::<String>(json, packed) }
 }
 

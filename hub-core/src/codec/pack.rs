@@ -1,0 +1,381 @@
+//! Values to MessagePack, as official peers expect them (P-MP-10, P-MP-11): objects are maps by member name, types that
+//! know a readable form use it, integers are as short as they can be, and dates are extension -1.
+
+use std::fmt;
+
+use bytes::{BufMut, BytesMut};
+use rmp::encode;
+use serde::ser::{self, Error, Serialize, Serializer};
+
+use super::head::Unreadable;
+use super::msgpack::Writer;
+use super::timestamp;
+use super::unpack::{EXTENSION, Unpacker};
+
+/// Why a value could not be written: what its `Serialize` said.
+#[derive(Debug)]
+pub(super) struct Unwritable(String);
+
+impl fmt::Display for Unwritable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Unwritable {}
+
+impl Error for Unwritable {
+    fn custom<T: fmt::Display>(text: T) -> Self {
+        Self(text.to_string())
+    }
+}
+
+/// Appends values to a buffer, which grows: only a value itself can fail.
+pub(super) struct Packer<'a>(pub(super) &'a mut BytesMut);
+
+impl Packer<'_> {
+    fn writer(&mut self) -> Writer<'_> {
+        Writer(self.0)
+    }
+
+    fn nil(&mut self) {
+        let _ = encode::write_nil(&mut self.writer());
+    }
+
+    fn text(&mut self, text: &str) {
+        let _ = encode::write_str(&mut self.writer(), text);
+    }
+
+    fn unsigned(&mut self, number: u64) {
+        let _ = encode::write_uint(&mut self.writer(), number);
+    }
+
+    fn signed(&mut self, number: i64) {
+        let _ = encode::write_sint(&mut self.writer(), number);
+    }
+}
+
+fn length(count: usize) -> Result<u32, Unwritable> {
+    u32::try_from(count).map_err(|_| Unwritable::custom("a list or map of more than 2^32 - 1 values"))
+}
+
+fn put_list(out: &mut BytesMut, count: usize) -> Result<(), Unwritable> {
+    let _ = encode::write_array_len(&mut Writer(out), length(count)?);
+    Ok(())
+}
+
+fn put_map(out: &mut BytesMut, count: usize) -> Result<(), Unwritable> {
+    let _ = encode::write_map_len(&mut Writer(out), length(count)?);
+    Ok(())
+}
+
+impl<'a, 'b> Serializer for &'b mut Packer<'a> {
+    type Ok = ();
+    type Error = Unwritable;
+    type SerializeSeq = Many<'a, 'b>;
+    type SerializeTuple = Many<'a, 'b>;
+    type SerializeTupleStruct = Many<'a, 'b>;
+    type SerializeTupleVariant = Many<'a, 'b>;
+    type SerializeMap = Many<'a, 'b>;
+    type SerializeStruct = Many<'a, 'b>;
+    type SerializeStructVariant = Many<'a, 'b>;
+
+    fn serialize_bool(self, value: bool) -> Result<(), Unwritable> {
+        let _ = encode::write_bool(&mut self.writer(), value);
+        Ok(())
+    }
+
+    fn serialize_i8(self, value: i8) -> Result<(), Unwritable> {
+        self.serialize_i64(value.into())
+    }
+
+    fn serialize_i16(self, value: i16) -> Result<(), Unwritable> {
+        self.serialize_i64(value.into())
+    }
+
+    fn serialize_i32(self, value: i32) -> Result<(), Unwritable> {
+        self.serialize_i64(value.into())
+    }
+
+    fn serialize_i64(self, value: i64) -> Result<(), Unwritable> {
+        self.signed(value);
+        Ok(())
+    }
+
+    // MessagePack ends at 64 bits. What is more is text, as .NET's `decimal`, which no peer takes for something else.
+    fn serialize_i128(self, value: i128) -> Result<(), Unwritable> {
+        match (i64::try_from(value), u64::try_from(value)) {
+            (Ok(value), _) => self.signed(value),
+            (_, Ok(value)) => self.unsigned(value),
+            _ => self.text(&value.to_string()),
+        }
+        Ok(())
+    }
+
+    fn serialize_u8(self, value: u8) -> Result<(), Unwritable> {
+        self.serialize_u64(value.into())
+    }
+
+    fn serialize_u16(self, value: u16) -> Result<(), Unwritable> {
+        self.serialize_u64(value.into())
+    }
+
+    fn serialize_u32(self, value: u32) -> Result<(), Unwritable> {
+        self.serialize_u64(value.into())
+    }
+
+    fn serialize_u64(self, value: u64) -> Result<(), Unwritable> {
+        self.unsigned(value);
+        Ok(())
+    }
+
+    fn serialize_u128(self, value: u128) -> Result<(), Unwritable> {
+        match u64::try_from(value) {
+            Ok(value) => self.unsigned(value),
+            Err(_) => self.text(&value.to_string()),
+        }
+        Ok(())
+    }
+
+    fn serialize_f32(self, value: f32) -> Result<(), Unwritable> {
+        let _ = encode::write_f32(&mut self.writer(), value);
+        Ok(())
+    }
+
+    fn serialize_f64(self, value: f64) -> Result<(), Unwritable> {
+        let _ = encode::write_f64(&mut self.writer(), value);
+        Ok(())
+    }
+
+    fn serialize_char(self, value: char) -> Result<(), Unwritable> {
+        self.text(value.encode_utf8(&mut [0; 4]));
+        Ok(())
+    }
+
+    fn serialize_str(self, value: &str) -> Result<(), Unwritable> {
+        self.text(value);
+        Ok(())
+    }
+
+    fn serialize_bytes(self, value: &[u8]) -> Result<(), Unwritable> {
+        length(value.len())?;
+        let _ = encode::write_bin(&mut self.writer(), value);
+        Ok(())
+    }
+
+    /// What writes itself as a text that is a date, is a date: so do the types of `chrono` and `jiff`. A text that is a
+    /// text comes by `serialize_str`, whatever stands in it.
+    fn collect_str<T: fmt::Display + ?Sized>(self, value: &T) -> Result<(), Unwritable> {
+        let text = value.to_string();
+        if !timestamp::put_if_date(&text, self.0) {
+            self.text(&text);
+        }
+        Ok(())
+    }
+
+    fn serialize_none(self) -> Result<(), Unwritable> {
+        self.serialize_unit()
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Unwritable> {
+        value.serialize(self)
+    }
+
+    fn serialize_unit(self) -> Result<(), Unwritable> {
+        self.nil();
+        Ok(())
+    }
+
+    fn serialize_unit_struct(self, _: &'static str) -> Result<(), Unwritable> {
+        self.serialize_unit()
+    }
+
+    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<(), Unwritable> {
+        self.serialize_str(variant)
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> Result<(), Unwritable> {
+        if name == EXTENSION { self.extension(value) } else { value.serialize(self) }
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Result<(), Unwritable> {
+        put_map(self.0, 1)?;
+        self.text(variant);
+        value.serialize(self)
+    }
+
+    fn serialize_seq(self, count: Option<usize>) -> Result<Many<'a, 'b>, Unwritable> {
+        Many::begin(self, count, put_list)
+    }
+
+    fn serialize_tuple(self, count: usize) -> Result<Many<'a, 'b>, Unwritable> {
+        Many::begin(self, Some(count), put_list)
+    }
+
+    fn serialize_tuple_struct(self, _: &'static str, count: usize) -> Result<Many<'a, 'b>, Unwritable> {
+        Many::begin(self, Some(count), put_list)
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        count: usize,
+    ) -> Result<Many<'a, 'b>, Unwritable> {
+        put_map(self.0, 1)?;
+        self.text(variant);
+        Many::begin(self, Some(count), put_list)
+    }
+
+    fn serialize_map(self, count: Option<usize>) -> Result<Many<'a, 'b>, Unwritable> {
+        Many::begin(self, count, put_map)
+    }
+
+    fn serialize_struct(self, _: &'static str, count: usize) -> Result<Many<'a, 'b>, Unwritable> {
+        Many::begin(self, Some(count), put_map)
+    }
+
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        count: usize,
+    ) -> Result<Many<'a, 'b>, Unwritable> {
+        put_map(self.0, 1)?;
+        self.text(variant);
+        Many::begin(self, Some(count), put_map)
+    }
+}
+
+impl Packer<'_> {
+    /// An extension is told by a pair of its type and its bytes.
+    fn extension<T: Serialize + ?Sized>(&mut self, pair: &T) -> Result<(), Unwritable> {
+        let mut out = BytesMut::new();
+        pair.serialize(&mut Packer(&mut out))?;
+        let read: Result<(i8, super::Binary), Unreadable> =
+            serde::Deserialize::deserialize(&mut Unpacker::new(&out, false));
+        let (kind, bytes) = read.map_err(Unwritable::custom)?;
+        let _ = encode::write_ext_meta(&mut self.writer(), length(bytes.len())?, kind);
+        self.0.put_slice(&bytes);
+        Ok(())
+    }
+}
+
+/// How a list or a map of so many begins.
+type PutLength = fn(&mut BytesMut, usize) -> Result<(), Unwritable>;
+
+/// The values of a list, or the entries of a map, on their way.
+pub(super) struct Many<'a, 'b> {
+    packer: &'b mut Packer<'a>,
+    /// Where they begin, if how many there will be was not told: their number goes before them at the end.
+    start: usize,
+    told: Option<usize>,
+    count: usize,
+    put_length: PutLength,
+}
+
+impl<'a, 'b> Many<'a, 'b> {
+    fn begin(packer: &'b mut Packer<'a>, told: Option<usize>, put_length: PutLength) -> Result<Self, Unwritable> {
+        if let Some(count) = told {
+            put_length(packer.0, count)?;
+        }
+        let start = packer.0.len();
+        Ok(Self { packer, start, told, count: 0, put_length })
+    }
+
+    fn add<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unwritable> {
+        self.count += 1;
+        value.serialize(&mut *self.packer)
+    }
+
+    fn add_member<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Unwritable> {
+        self.packer.text(name);
+        self.add(value)
+    }
+
+    fn finish(self) -> Result<(), Unwritable> {
+        let Self { packer, start, told, count, put_length } = self;
+        match told {
+            Some(told) if told == count => Ok(()),
+            // It would break the frame, and so the connection.
+            Some(told) => Err(Unwritable(format!("{told} values were announced, and {count} came"))),
+            None => {
+                let values = packer.0.split_off(start);
+                put_length(packer.0, count)?;
+                packer.0.put_slice(&values);
+                Ok(())
+            }
+        }
+    }
+}
+
+macro_rules! lists {
+    ($($trait:ident $method:ident;)*) => {$(
+        impl ser::$trait for Many<'_, '_> {
+            type Ok = ();
+            type Error = Unwritable;
+
+            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unwritable> {
+                self.add(value)
+            }
+
+            fn end(self) -> Result<(), Unwritable> {
+                self.finish()
+            }
+        }
+    )*};
+}
+
+lists! {
+    SerializeSeq serialize_element;
+    SerializeTuple serialize_element;
+    SerializeTupleStruct serialize_field;
+    SerializeTupleVariant serialize_field;
+}
+
+macro_rules! objects {
+    ($($trait:ident;)*) => {$(
+        impl ser::$trait for Many<'_, '_> {
+            type Ok = ();
+            type Error = Unwritable;
+
+            fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Unwritable> {
+                self.add_member(name, value)
+            }
+
+            fn end(self) -> Result<(), Unwritable> {
+                self.finish()
+            }
+        }
+    )*};
+}
+
+objects! {
+    SerializeStruct;
+    SerializeStructVariant;
+}
+
+impl ser::SerializeMap for Many<'_, '_> {
+    type Ok = ();
+    type Error = Unwritable;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Unwritable> {
+        key.serialize(&mut *self.packer)
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unwritable> {
+        self.add(value)
+    }
+
+    fn end(self) -> Result<(), Unwritable> {
+        self.finish()
+    }
+}

@@ -1,0 +1,141 @@
+//! Which names of members there are, whatever their case (P-JSON-17).
+//!
+//! A struct tells its members before it is read. Not so where serde keeps a value for later, and reads the struct from
+//! what it kept: behind `#[serde(flatten)]`, in tagged and in untagged enums. There the names are learned, once for each
+//! type: a value whose names may be other spellings is read again with those spellings added twice (`second_look.rs`),
+//! and what the type complains about are its members. What it takes no notice of is data, and stays as it is.
+
+use std::cell::{OnceCell, RefCell};
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+
+/// How many strange names of a value are looked at, and how many of a type are remembered.
+const STRANGE_NAMES: usize = 32;
+const REMEMBERED: usize = 256;
+
+/// The members of a struct.
+pub(super) type Members = &'static [&'static str];
+
+/// Whether two names differ in case only, in any script, as for the names of methods (P-INV-01).
+pub(super) fn same_name(one: &str, other: &str) -> bool {
+    one.eq_ignore_ascii_case(other)
+        || (!(one.is_ascii() && other.is_ascii()) && one.to_lowercase() == other.to_lowercase())
+}
+
+/// The member of this name: as it stands, or in another case.
+pub(super) fn member(members: Members, name: &str) -> Option<&'static str> {
+    members
+        .iter()
+        .find(|member| **member == name)
+        .or_else(|| members.iter().find(|member| same_name(member, name)))
+        .copied()
+}
+
+/// The spellings that a name may have where it is a member, itself among them: `name`, `Name`, `NAME`.
+pub(super) fn spellings(name: &str) -> Vec<String> {
+    let mut spellings = vec![name.to_owned(), name.to_lowercase(), name.to_uppercase()];
+    for name in [name.to_owned(), name.to_lowercase()] {
+        let mut letters = name.chars();
+        if let Some(first) = letters.next() {
+            spellings.push(first.to_uppercase().chain(letters.clone()).collect());
+            spellings.push(first.to_lowercase().chain(letters).collect());
+        }
+    }
+    spellings.sort();
+    spellings.dedup();
+    spellings
+}
+
+/// What is known of a type: the members that serde keeps for later, and the names that were no members.
+#[derive(Default)]
+struct Known {
+    members: Rc<Vec<&'static str>>,
+    others: HashSet<String>,
+}
+
+thread_local! {
+    /// By the name of the type. Two types of one name share what is known, which does no harm.
+    static KNOWN: RefCell<HashMap<&'static str, Known>> = RefCell::default();
+}
+
+/// What is met while a value of one type is read.
+pub(super) struct Names {
+    of: &'static str,
+    /// The members that were kept for later, looked up when there is the first of them.
+    members: OnceCell<Rc<Vec<&'static str>>>,
+    /// The names that are none of them, and may be other spellings of some.
+    strange: RefCell<Vec<String>>,
+}
+
+impl Names {
+    pub(super) fn of_type(of: &'static str) -> Self {
+        Self { of, members: OnceCell::new(), strange: RefCell::default() }
+    }
+
+    /// The same type, with what was learned meanwhile.
+    pub(super) fn again(&self) -> Self {
+        Self::of_type(self.of)
+    }
+
+    fn members(&self) -> &[&'static str] {
+        self.members.get_or_init(|| {
+            KNOWN.with_borrow(|known| known.get(self.of).map(|known| Rc::clone(&known.members)).unwrap_or_default())
+        })
+    }
+
+    /// Whether members that are kept for later were met, and are known.
+    pub(super) fn has_kept_members(&self) -> bool {
+        self.members.get().is_some_and(|members| !members.is_empty())
+    }
+
+    /// The member that a name in a value kept for later stands for, if it is known to be one.
+    pub(super) fn kept_member(&self, name: &str) -> Option<&'static str> {
+        let members = self.members();
+        let found = members.iter().find(|member| **member == name);
+        found.or_else(|| members.iter().find(|member| same_name(member, name))).copied()
+    }
+
+    /// Takes note of a name that may be another spelling of a member.
+    pub(super) fn note(&self, name: &str) {
+        let mut strange = self.strange.borrow_mut();
+        if strange.len() < STRANGE_NAMES && !strange.iter().any(|known| known == name) {
+            strange.push(name.to_owned());
+        }
+    }
+
+    /// The strange names that nobody has asked the type about.
+    pub(super) fn unasked(&self) -> Vec<String> {
+        let strange = self.strange.take();
+        if strange.is_empty() {
+            return strange;
+        }
+        KNOWN.with_borrow(|known| match known.get(self.of) {
+            None => strange,
+            Some(known) => strange.into_iter().filter(|name| !known.others.contains(name)).collect(),
+        })
+    }
+
+    /// Remembers a member, and tells whether it is new.
+    pub(super) fn learn(&self, member: &'static str) -> bool {
+        KNOWN.with_borrow_mut(|known| {
+            let members = &mut known.entry(self.of).or_default().members;
+            let is_new = members.len() < REMEMBERED && !members.contains(&member);
+            if is_new {
+                Rc::make_mut(members).push(member);
+            }
+            is_new
+        })
+    }
+
+    /// Remembers which names the type was asked about.
+    pub(super) fn asked(&self, names: Vec<String>) {
+        KNOWN.with_borrow_mut(|known| {
+            let others = &mut known.entry(self.of).or_default().others;
+            if others.len() + names.len() > REMEMBERED {
+                // Whoever fills it with names that nobody else uses makes others ask again, and no more than that.
+                others.clear();
+            }
+            others.extend(names);
+        });
+    }
+}
