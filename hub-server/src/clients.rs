@@ -107,7 +107,8 @@ impl Answers for One {
         };
         match outcome {
             Outcome::Value(result) => result.read_result(),
-            Outcome::Void => Payload::null(Codec::Json).read_result(),
+            // Where a value is wanted there has to be one, if it is null (P-CR-04).
+            Outcome::Void => Payload::read_no_result(),
             Outcome::Error(text) => Err(CallError::Remote(text)),
         }
     }

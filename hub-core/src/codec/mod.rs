@@ -15,7 +15,7 @@ use std::cell::Cell;
 use std::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use serde::de::{DeserializeOwned, DeserializeSeed};
+use serde::de::{DeserializeOwned, DeserializeSeed, Expected, Visitor};
 use serde::{Deserialize, Serialize};
 
 use self::place::{Tracked, with_place};
@@ -179,6 +179,15 @@ impl Payload {
         })
     }
 
+    /// What an answer without a result is read as: nothing, as only `()` is. Whoever wants a value, and be it an `Option`,
+    /// gets an error (P-CR-04): null would be another answer.
+    ///
+    /// # Errors
+    /// When `T` is something else than nothing, in the words of clients that have no result to give (P-CR-07).
+    pub fn read_no_result<T: DeserializeOwned>() -> Result<T, CallError> {
+        T::deserialize(NoResult).map_err(|_| CallError::Remote("Client didn't provide a result.".to_owned()))
+    }
+
     /// Reads the value by a seed, or says why not and where: the first `skipped` steps to the place go without saying.
     pub(crate) fn read_seed<'de, S>(&'de self, seed: S, skipped: usize) -> Result<S::Value, String>
     where
@@ -197,6 +206,34 @@ impl Payload {
             Codec::Json => json::read_value(&self.bytes, seed),
             Codec::MessagePack => msgpack::read_value(&self.bytes, seed).map_err(|error| error.to_string()),
         }
+    }
+}
+
+/// Where there is no value, not even null.
+struct NoResult;
+
+impl<'de> serde::Deserializer<'de> for NoResult {
+    type Error = serde::de::value::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        Err(serde::de::Error::custom(format_args!("no value, expected {}", &visitor as &dyn Expected)))
+    }
+
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        visitor.visit_unit()
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Self::Error> {
+        visitor.visit_unit()
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        visitor.visit_unit()
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option newtype_struct seq tuple
+        tuple_struct map struct enum identifier
     }
 }
 

@@ -45,6 +45,11 @@ impl Quiz {
     }
 
     #[method]
+    async fn ask_me_for_nothing(&self) -> Result<()> {
+        told(self.cx.caller().invoke("Number", ()).await)
+    }
+
+    #[method]
     async fn ask_twice(&self) -> Result<(u32, u32)> {
         let caller = self.cx.caller();
         let (one, other) = tokio::join!(caller.invoke("One", ()), caller.invoke("Other", ()));
@@ -176,15 +181,19 @@ async fn answers_of_all_kinds() {
     let test = quiz(HubOptions::default()).await;
     let mut client = test.server.connect().await;
     type Answer = fn(&str) -> Value;
-    let answers: [(Answer, Result<Value, &str>); 5] = [
-        (|id| result(id, 3), Ok(json!(3))),
-        (|id| result(id, ()), Ok(Value::Null)),
-        (|id| void(id), Ok(Value::Null)),
-        (|id| error(id, "I forgot"), Err("HubException: I forgot")),
-        (|id| result(id, "three"), Err("HubException: Error trying to deserialize result to u32.")),
+    let answers: [(&str, Answer, Result<Value, &str>); 8] = [
+        ("AskMe", |id| result(id, 3), Ok(json!(3))),
+        ("AskMe", |id| result(id, ()), Ok(Value::Null)),
+        // No result is no null, and an error without a text is one.
+        ("AskMe", |id| void(id), Err("HubException: Client didn't provide a result.")),
+        ("AskMe", |id| error(id, ""), Err("HubException: ")),
+        ("AskMe", |id| error(id, "I forgot"), Err("HubException: I forgot")),
+        ("AskMe", |id| result(id, "three"), Err("HubException: Error trying to deserialize result to u32.")),
+        ("AskMeForNothing", |id| void(id), Ok(Value::Null)),
+        ("AskMeForNothing", |id| result(id, ()), Ok(Value::Null)),
     ];
-    for (answer, expected) in answers {
-        client.begin("1", "AskMe", NONE).await;
+    for (method, answer, expected) in answers {
+        client.begin("1", method, NONE).await;
         let question = question(&mut client, "Number").await;
         client.send(&answer(&question)).await;
         let answered = client.next().await;
