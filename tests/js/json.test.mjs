@@ -200,6 +200,74 @@ describe('JSON messages', { concurrency: true }, () => {
     for (const id of ['a', 'b', 'c', 'd']) await peer.answer(id);
   });
 
+  test('an upload that ends with an error without a text ended badly (P-JSON-12)', async t => {
+    const peer = await openHub(t, base);
+    peer.send(json({ type: 1, invocationId: '1', target: 'UploadCatch', arguments: [], streamIds: ['u'] }),
+      json({ type: 3, invocationId: 'u', error: '' }));
+    assert.match((await peer.answer('1')).result, /^error:/);
+  });
+
+  for (const [what, answer] of [['neither a result nor an error', {}], ['an error without a text', { error: '' }]]) {
+    test(`an answer with ${what} is an error where a value is wanted (P-JSON-12, P-CR-04)`, async t => {
+      const peer = await openHub(t, base);
+      peer.send(json({ type: 1, invocationId: '1', target: 'AskCaller', arguments: ['x'] }));
+      const { invocationId } = await peer.next();
+      peer.send(json({ type: 3, invocationId, ...answer }));
+      const { error } = await peer.answer('1');
+      assert.match(error, /^An unexpected error occurred invoking 'AskCaller' on the server\. HubException: /);
+      peer.send(echo('2', 'x'));
+      await peer.answer('2');
+    });
+  }
+
+  test('an empty name is an unknown method (P-JSON-06)', async t => {
+    const peer = await openHub(t, base);
+    peer.send(json({ type: 1, invocationId: '1', target: '', arguments: [] }), echo('2', 'x'));
+    assert.equal((await peer.answer('1')).error,
+      "Failed to invoke '' due to an error on the server. HubException: Method does not exist.");
+    await peer.answer('2');
+  });
+
+  test('a completion for nobody is ignored', { skip: isReference && 'the reference ends the connection' }, async t => {
+    const peer = await openHub(t, base);
+    // As a client of Go answers a call that it has no handler for.
+    peer.send(json({ type: 3, invocationId: '' }), json({ type: 3, invocationId: '', error: 'no handler' }), echo('1', 'x'));
+    await peer.answer('1');
+  });
+
+  test('a stream id in use is refused, behind all else (P-UP-11, P-INV-11)', async t => {
+    const peer = await openHub(t, base);
+    const upload = (invocationId, target, ...streamIds) =>
+      json({ type: 1, invocationId, target, arguments: [], streamIds });
+    peer.send(upload('1', 'Sum', 'u'), json({ type: 2, invocationId: 'u', item: 3 }), upload('2', 'Concat', 'u'),
+      upload('3', 'Nothing', 'u'), upload('4', 'Nope', 'u'), json({ type: 3, invocationId: 'u' }));
+    const failed = target => `An unexpected error occurred invoking '${target}' on the server. HubException: `;
+    assert.equal((await peer.answer('2')).error, `${failed('Concat')}Stream ID 'u' is already in use.`);
+    assert.equal((await peer.answer('3')).error, `${failed('Nothing')}Client sent 1 stream(s), Hub method expects 0.`);
+    assert.equal((await peer.answer('4')).error,
+      "Failed to invoke 'Nope' due to an error on the server. HubException: Method does not exist.");
+    assert.equal((await peer.answer('1')).result, 3);
+  });
+
+  test('a list is no object, and zero has no sign', async t => {
+    const peer = await openHub(t, base);
+    const call = (id, target, ...args) =>
+      `{"type":1,"invocationId":"${id}","target":"${target}","arguments":[${args}]}\u001e`;
+    peer.send(call('1', 'EchoObject', '[]'), call('2', 'EchoObject', '{"Name":"n","Value":1,"Ratio":1,"Tags":[],"Child":[]}'),
+      call('3', 'EchoObject', '["n",1,1,[],null]'), call('4', 'Add', '-0', '1'));
+    for (const id of ['1', '2', '3']) {
+      assert.equal((await peer.answer(id)).error, "Failed to invoke 'EchoObject' due to an error on the server.");
+    }
+    assert.equal((await peer.answer('4')).result, 1);
+  });
+
+  test('the last of duplicate members counts inside of values too, whatever their case (P-JSON-17, P-JSON-20)', async t => {
+    const peer = await openHub(t, base);
+    peer.send('{"type":1,"invocationId":"1","target":"EchoObject","arguments":[{"Name":"a","name":"b","VALUE":1,"Value":2}]}\u001e');
+    const { result } = await peer.answer('1');
+    assert.deepEqual([result.Name ?? result.name, result.Value ?? result.value], ['b', 2]);
+  });
+
   test('a deep value is no reason to stop (P-JSON-16)', async t => {
     const peer = await openHub(t, base);
     const depth = n => '['.repeat(n) + ']'.repeat(n);

@@ -93,6 +93,53 @@ describe('MessagePack messages', { concurrency: true }, () => {
     assert.deepEqual(await peer.next(), [3, {}, '2', completion.value, 'x']);
   });
 
+  test('an item that is not whole ends its upload only (P-UP-06)', async t => {
+    for (const item of ['93 02 80 a175', '94 02 80 a175 a561']) {
+      const peer = await openHub(t, base, '/hub', 'messagepack');
+      peer.send(messagePack([1, {}, '1', 'UploadCatch', [], ['u']]), framed(bytes(item)));
+      const [type, , id, kind, result] = await peer.next();
+      assert.deepEqual([type, id, kind], [3, '1', completion.value]);
+      assert.match(result, /^error:Failed to bind Stream message\./);
+      peer.send(echo('2', 'x'));
+      assert.deepEqual(await peer.next(), [3, {}, '2', completion.value, 'x']);
+    }
+  });
+
+  test('a text for bytes is its UTF-8 (P-MP-09)', async t => {
+    const peer = await openHub(t, base, '/hub', 'messagepack');
+    peer.send(messagePack([1, {}, '1', 'EchoBytes', ['AAE='], []]));
+    const [, , , kind, echoed] = await peer.next();
+    assert.deepEqual([kind, Buffer.from(echoed)], [completion.value, Buffer.from('AAE=')]);
+  });
+
+  const object = { Name: 'n', Value: 1, Ratio: 1.5, Tags: ['a'], Child: null };
+  for (const [what, method, argument] of [
+    ['bytes for a text', 'Echo', new Uint8Array([0x61])],
+    ['a list for an object', 'EchoObject', Object.values(object)],
+    ['a list for an object in an object', 'EchoObject', { ...object, Child: Object.values(object) }],
+    ['a date for a text', 'Echo', new Date(0)],
+  ]) {
+    test(`${what} does not bind (P-MP-09, P-MP-10, P-MP-13)`, async t => {
+      const peer = await openHub(t, base, '/hub', 'messagepack');
+      peer.send(messagePack([1, {}, '1', method, [argument], []]), echo('2', 'x'));
+      assert.deepEqual(await peer.next(),
+        [3, {}, '1', completion.error, `Failed to invoke '${method}' due to an error on the server.`]);
+      assert.deepEqual(await peer.next(), [3, {}, '2', completion.value, 'x']);
+    });
+  }
+
+  test('a map by numbers is no object', async t => {
+    const peer = await openHub(t, base, '/hub', 'messagepack');
+    peer.send(framed(bytes('96 01 80 a131 aa4563686f4f626a656374 91 81 01 02 90')));
+    assert.deepEqual((await peer.next()).slice(2, 4), ['1', completion.error]);
+  });
+
+  test('a completion for nobody is ignored', { skip: isReference && 'the reference ends the connection' }, async t => {
+    const peer = await openHub(t, base, '/hub', 'messagepack');
+    peer.send(messagePack([3, {}, '', completion.empty]), echo('1', 'x'));
+    assert.deepEqual(await peer.next(), [3, {}, '1', completion.value, 'x']);
+  });
+
   test('a Close of two or three items is understood (P-MP-05)', async t => {
     for (const close of [[7, null], [7, null, false]]) {
       const peer = await openHub(t, base, '/hub', 'messagepack');
@@ -127,6 +174,12 @@ describe('malformed MessagePack messages', { concurrency: true }, () => {
     ['a type that is no number', messagePack(['1', {}, '1', 'Echo', ['x'], []])],
     ['nil for headers (P-MP-01)', messagePack([1, null, '1', 'Echo', ['x'], []]), "Reading map length for 'headers' failed."],
     ['an array that is cut short', bytes('03 96 01 80')],
+    ['an array that promises more than the frame holds (P-MP-14)', bytes('0f 9f 01 80 a131 a74e6f7468696e67 90 90'),
+      'Attempted to read past the end of the stream.'],
+    ['headers that promise more than the frame holds (P-MP-14)', bytes('0f 96 01 8f a131 a74e6f7468696e67 90 90'),
+      "Reading map length for 'headers' failed."],
+    ['streams that promise more than the frame holds (P-MP-14)', bytes('0f 96 01 80 a131 a74e6f7468696e67 90 9f'),
+      "Reading array length for 'streamIds' failed."],
     ['an item without an id (P-MP-03)', messagePack([2, {}, null, 1]), 'Null or empty invocation ID for StreamItem message.'],
     ['a stream with an empty id (P-MP-03)', messagePack([4, {}, '', 'Counter', [1, 0], []]),
       'Null or empty invocation ID for StreamInvocation message.'],
