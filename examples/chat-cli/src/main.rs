@@ -14,7 +14,8 @@ mod command;
 mod ears;
 mod screen;
 
-use std::io::BufRead;
+use std::io::{BufRead, Write};
+use std::pin::pin;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -29,6 +30,15 @@ use crate::screen::Screen;
 
 const USAGE: &str = "usage: chat-cli NAME [--room ROOM] [--url http://127.0.0.1:5000/chat]";
 
+const OPTIONS: &str = "
+The chat in a terminal. What is typed is said in the room; the end of the input is the end of the program.
+
+  --room ROOM  the room to begin in: lobby unless given
+  --url URL    where the chat is: http://127.0.0.1:5000/chat unless given
+
+Once you are in:
+";
+
 struct Options {
     name: String,
     room: String,
@@ -37,20 +47,24 @@ struct Options {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
+    if std::env::args().any(|word| word == "--help" || word == "-h") {
+        let _ = writeln!(std::io::stdout(), "{USAGE}\n{OPTIONS}{}", command::HELP);
+        return ExitCode::SUCCESS;
+    }
     let options = match options(std::env::args().skip(1)) {
         Ok(options) => options,
-        Err(error) => {
-            eprintln!("{error}\n{USAGE}");
-            return ExitCode::from(2);
-        }
+        Err(error) => return failed(&format!("{error}\n{USAGE}"), 2),
     };
     match run(options).await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(&error, 1),
     }
+}
+
+fn failed(why: &str, code: u8) -> ExitCode {
+    // Where nobody reads it there is nobody to tell.
+    let _ = writeln!(std::io::stderr(), "{why}");
+    ExitCode::from(code)
 }
 
 fn options(mut words: impl Iterator<Item = String>) -> Result<Options, String> {
@@ -110,8 +124,15 @@ async fn run(options: Options) -> Result<(), String> {
             },
         }
     }
-    connection.stop().await;
-    Ok(())
+    // What was said before the end is still shown: this user's last line comes back, too.
+    let mut stopped = pin!(connection.stop());
+    loop {
+        tokio::select! {
+            biased;
+            Some(heard) = heard.recv() => chat.hear(heard),
+            () = &mut stopped => return Ok(()),
+        }
+    }
 }
 
 /// The lines of the standard input, read by a thread of their own: one that blocks may not hold up the runtime, nor the

@@ -101,3 +101,24 @@ fn what_cannot_work_is_explained() {
         assert!(refused.seen().is_empty());
     }
 }
+
+#[test]
+fn the_last_line_comes_back_before_the_end() {
+    let (_server, url) = serve("http://127.0.0.1:0");
+    // As `echo hello | chat-cli bob` does it.
+    let arguments = ["bob", "--url", &format!("{url}/chat")];
+    for _ in 0..5 {
+        let mut bob = Program::start(env!("CARGO_BIN_EXE_chat-cli"), &arguments);
+        bob.say("hello");
+        assert!(bob.end().success());
+        assert_eq!(bob.seen().last().map(String::as_str), Some("#lobby bob: hello"), "{:?}", bob.seen());
+    }
+}
+
+#[test]
+fn help_says_what_there_is() {
+    let mut helping = Program::start(env!("CARGO_BIN_EXE_chat-cli"), &["--help"]);
+    assert!(helping.end().success());
+    assert_eq!(helping.seen()[0], "usage: chat-cli NAME [--room ROOM] [--url http://127.0.0.1:5000/chat]");
+    assert!(helping.seen().iter().any(|line| line.starts_with("/quit ")));
+}

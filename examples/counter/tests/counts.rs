@@ -1,5 +1,7 @@
 //! The program, as one and as two.
 
+use std::process::{Command, Stdio};
+
 use program::Program;
 
 const COUNTER: &str = env!("CARGO_BIN_EXE_counter");
@@ -35,4 +37,27 @@ fn it_counts_in_two() {
     let mut client = Program::start(COUNTER, &["count", line.trim_start_matches("listening on ")]);
     assert!(client.end().success());
     assert_eq!(client.seen().join("\n"), PRINTED);
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    for arguments in [&[][..], &["--help"]] {
+        let mut command = Command::new(COUNTER);
+        let mut counting =
+            command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it is built");
+        drop(counting.stdout.take());
+        let output = counting.wait_with_output().expect("it ends");
+        assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
+    }
+}
+
+#[test]
+fn help_says_what_there_is() {
+    for arguments in [&["--help"][..], &["-h"], &["serve", "--help"]] {
+        let mut helping = Program::start(COUNTER, arguments);
+        assert!(helping.end().success());
+        assert_eq!(helping.seen()[0], "usage: counter [serve [ADDRESS] | count URL]");
+        assert!(helping.seen().iter().all(|line| line.len() <= 120));
+    }
+    assert_eq!(Program::start(COUNTER, &["down"]).end().code(), Some(2));
 }

@@ -1,6 +1,7 @@
 //! The game itself, which knows nothing of connections.
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 
 use crate::contract::{Player, Position};
 
@@ -12,6 +13,8 @@ pub(crate) struct Game {
     pub(crate) others: BTreeMap<u64, Player>,
     /// Why it is over.
     pub(crate) over: Option<String>,
+    /// Nobody looks any more: whoever read what it prints is gone.
+    pub(crate) unseen: bool,
     /// How many frames were played.
     pub(crate) frames: u64,
 }
@@ -19,7 +22,7 @@ pub(crate) struct Game {
 impl Game {
     pub(crate) fn enter(&mut self, number: u64, others: Vec<Player>) {
         self.number = Some(number);
-        println!("in the game, with {} others", others.len());
+        self.show(&format!("in the game, with {} others", others.len()));
         for other in others {
             self.moved(other);
         }
@@ -33,14 +36,14 @@ impl Game {
         if let Some(known) = self.others.get_mut(&other.number) {
             known.at = other.at;
         } else {
-            println!("{} is here", other.name);
+            self.show(&format!("{} is here", other.name));
             self.others.insert(other.number, other);
         }
     }
 
     pub(crate) fn left(&mut self, number: u64) {
         if let Some(gone) = self.others.remove(&number) {
-            println!("{} has left", gone.name);
+            self.show(&format!("{} has left", gone.name));
         }
     }
 
@@ -59,12 +62,17 @@ impl Game {
     }
 
     /// One line a second is enough for a demonstration.
-    pub(crate) fn draw(&self) {
+    pub(crate) fn draw(&mut self) {
         if self.frames.is_multiple_of(60) {
             let others = self.others.values().map(|player| place(&player.name, player.at));
             let all: Vec<_> = std::iter::once(place("me", self.me)).chain(others).collect();
-            println!("frame {}: {}", self.frames, all.join(", "));
+            self.show(&format!("frame {}: {}", self.frames, all.join(", ")));
         }
+    }
+
+    /// Prints a line.
+    pub(crate) fn show(&mut self, line: &str) {
+        self.unseen |= writeln!(io::stdout(), "{line}").is_err();
     }
 }
 

@@ -17,12 +17,25 @@ mod player;
 mod server;
 
 use std::error::Error;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: game-loop serve [ADDRESS]\n       \
                      game-loop play NAME [--url http://127.0.0.1:5000] [--frames COUNT]";
 
+const HELP: &str = "
+Players who see each other move, in a loop that runs sixty times a second.
+
+  serve [ADDRESS]  hosts the hub, at http://ADDRESS/game: 127.0.0.1:5000 unless given
+  play NAME        plays, and prints a line a second
+  --url URL        where the hub is: http://127.0.0.1:5000 unless given
+  --frames COUNT   for how long: without end unless given";
+
 fn main() -> ExitCode {
+    if std::env::args().any(|word| word == "--help" || word == "-h") {
+        let _ = writeln!(io::stdout(), "{USAGE}\n{HELP}");
+        return ExitCode::SUCCESS;
+    }
     let mut words = std::env::args().skip(1);
     let done = match words.next().as_deref() {
         Some("serve") => server::serve(&words.next().unwrap_or_else(|| "127.0.0.1:5000".to_owned())),
@@ -32,7 +45,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            let _ = writeln!(io::stderr(), "{error}");
             ExitCode::FAILURE
         }
     }

@@ -22,7 +22,7 @@ pub(crate) fn play(name: &str, url: &str, frames: u64) -> Result<(), Box<dyn Err
 
     let mut game = Game::default();
     let (mut frame, mut longest) = (Instant::now(), Duration::ZERO);
-    while game.frames < frames && game.over.is_none() {
+    while game.frames < frames && game.over.is_none() && !game.unseen {
         // What has come since the last frame happens to the game here, and nowhere else. Should it ever be too much, the
         // rest waits for the next frame.
         let began = Instant::now();
@@ -42,7 +42,7 @@ pub(crate) fn play(name: &str, url: &str, frames: u64) -> Result<(), Box<dyn Err
     }
     // Says goodbye, so that the others hear of it at once.
     hub.stop();
-    println!("{} frames, the longest took {:.1} ms", game.frames, longest.as_secs_f64() * 1000.0);
+    game.show(&format!("{} frames, the longest took {:.1} ms", game.frames, longest.as_secs_f64() * 1000.0));
     game.over.map_or(Ok(()), |why| Err(why.into()))
 }
 
@@ -61,11 +61,11 @@ fn listen(hub: &mut Polled<Game>, name: &str) {
             calls.spawn(async move { proxy.enter(&name).await }, |game, entered| match entered {
                 Ok((number, others)) => game.enter(number, others),
                 // Lost again, which is an event of its own, or refused.
-                Err(error) => println!("not in the game: {error}"),
+                Err(error) => game.show(&format!("not in the game: {error}")),
             });
         }
         Event::Reconnecting(cause) => {
-            println!("reconnecting: {cause}");
+            game.show(&format!("reconnecting: {cause}"));
             game.lost();
         }
         Event::Closed(cause) => game.over = Some(cause.to_string()),

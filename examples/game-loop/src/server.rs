@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::error::Error;
+use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -80,7 +81,8 @@ pub(crate) fn serve(address: &str) -> Result<(), Box<dyn Error>> {
     tokio::runtime::Runtime::new()?.block_on(async {
         let listener =
             TcpListener::bind(address).await.map_err(|error| format!("cannot listen on {address}: {error}"))?;
-        println!("listening on http://{}", listener.local_addr()?);
+        // It serves those who know the address as well.
+        let _ = writeln!(io::stdout(), "listening on http://{}", listener.local_addr()?);
         let world = Arc::<World>::default();
         let arena = HubRoute::new(move |cx| Arena { cx, world: Arc::clone(&world) });
         let app: Router = Router::new().merge(arena.at("/game"));

@@ -1,5 +1,7 @@
 //! The program, as server and as players.
 
+use std::process::{Command, Stdio};
+
 use program::Program;
 
 const GAME: &str = env!("CARGO_BIN_EXE_game-loop");
@@ -41,4 +43,24 @@ fn nobody_there_ends_the_game() {
     let mut alone = Program::start(GAME, &["play", "ann", "--url", "http://127.0.0.1:1"]);
     assert!(!alone.end().success());
     assert_eq!(alone.seen().len(), 1);
+}
+
+#[test]
+fn a_player_whose_output_nobody_reads_leaves() {
+    let (_server, url) = serve("127.0.0.1:0");
+    let mut command = Command::new(GAME);
+    command.args(["play", "ann", "--url", &url]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut unseen = command.spawn().expect("it is built");
+    drop(unseen.stdout.take());
+    let output = unseen.wait_with_output().expect("it ends");
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
+}
+
+#[test]
+fn help_says_what_there_is() {
+    for arguments in [&["--help"][..], &["play", "ann", "-h"]] {
+        let mut helping = Program::start(GAME, arguments);
+        assert!(helping.end().success());
+        assert_eq!(helping.seen()[0], "usage: game-loop serve [ADDRESS]");
+    }
 }

@@ -1,5 +1,7 @@
 //! Connects to the plant; see the library's first lines.
 
+use std::fmt;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use futures_util::StreamExt;
@@ -9,22 +11,37 @@ use two_apps::{Command, Count, Length, PlantHubProxy, messages};
 
 const USAGE: &str = "usage: control [--url http://127.0.0.1:5000] [--seconds 5 | --messages COUNT]";
 
+const HELP: &str = "
+Sends commands to the plant and reads its sensors, both as fast as it goes, and prints how fast that was.
+
+  --url URL         where `plant` listens: http://127.0.0.1:5000 unless given
+  --seconds COUNT   for how long both send: 5 unless given
+  --messages COUNT  how many messages each of them sends instead";
+
 #[tokio::main]
 async fn main() -> ExitCode {
+    if std::env::args().any(|word| word == "--help" || word == "-h") {
+        return say(format_args!("{USAGE}\n{HELP}"));
+    }
     let (url, length) = match options(std::env::args().skip(1)) {
         Ok(options) => options,
-        Err(error) => {
-            eprintln!("{error}\n{USAGE}");
-            return ExitCode::from(2);
-        }
+        Err(error) => return failed(format_args!("{error}\n{USAGE}"), 2),
     };
     match exchange(&url, length).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
+        Ok(count) => say(format_args!("readings received: {}", count.rate())),
+        Err(error) => failed(format_args!("{error}"), 1),
     }
+}
+
+/// Says how it went, if anybody wants to know.
+fn say(text: fmt::Arguments<'_>) -> ExitCode {
+    let _ = writeln!(io::stdout(), "{text}");
+    ExitCode::SUCCESS
+}
+
+fn failed(why: fmt::Arguments<'_>, code: u8) -> ExitCode {
+    let _ = writeln!(io::stderr(), "{why}");
+    ExitCode::from(code)
 }
 
 fn options(mut words: impl Iterator<Item = String>) -> Result<(String, Length), String> {
@@ -42,7 +59,7 @@ fn options(mut words: impl Iterator<Item = String>) -> Result<(String, Length), 
     Ok((url, length))
 }
 
-async fn exchange(url: &str, length: Length) -> Result<(), CallError> {
+async fn exchange(url: &str, length: Length) -> Result<Count, CallError> {
     let connection = Connection::builder(format!("{url}/plant")).connect().await?;
     let plant = PlantHubProxy::new(connection.clone());
     let commands = messages(length, |number| Command {
@@ -56,7 +73,6 @@ async fn exchange(url: &str, length: Length) -> Result<(), CallError> {
     while let Some(reading) = readings.next().await {
         count.take(reading?.number);
     }
-    println!("readings received: {}", count.rate());
     connection.stop().await;
-    Ok(())
+    Ok(count)
 }
