@@ -25,6 +25,7 @@ use crate::polled::{Arrivals, Polled};
 use crate::proxy::Proxies;
 use crate::reconnect::Reconnect;
 use crate::state::Shared;
+use crate::teller::Teller;
 use crate::token::Tokens;
 use crate::uploads::Uploads;
 use crate::url::Url;
@@ -188,7 +189,8 @@ impl Builder {
         self
     }
 
-    /// How long the end of a connection may take when the server does not answer: 5 s (P-LIM-14).
+    /// How long the end of a connection may take when the server does not answer: 5 s (P-LIM-14). And how long events
+    /// wait for the handlers of the notices that came before them, the end among them.
     pub fn close_timeout(mut self, timeout: Duration) -> Self {
         self.options.close_timeout = timeout;
         self
@@ -223,11 +225,14 @@ impl Builder {
     /// # Errors
     /// [`ConnectError::Option`] for an option outside of its range; else which of the steps failed.
     pub async fn connect(self) -> Result<Connection, ConnectError> {
+        let patience = self.close_patience();
         let Prepared { connection, mut lifecycle, handlers, notices } = self.prepare(|_| None)?;
         let link = lifecycle.connector.attempt().await?;
         lifecycle.shared.connected(link.id.clone());
         connection.runs_on(Handle::current());
-        tokio::spawn(async move { handlers.serve(&notices).await });
+        let teller = Teller::new(Arc::clone(&lifecycle.shared), Arc::clone(&notices), patience);
+        tokio::spawn(teller.run());
+        tokio::spawn(handlers.serve(notices));
         tokio::spawn(lifecycle.run(link));
         Ok(connection)
     }

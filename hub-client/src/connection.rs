@@ -180,9 +180,11 @@ impl Connection {
         self.inner.codec
     }
 
-    /// Waits until the connection has ended for good.
+    /// Waits until the connection has ended for good, and the notices that came before its end are handled: as long as
+    /// [`close_timeout`](Builder::close_timeout) at most. A handler that waits here for the end of its own connection is
+    /// not waited for.
     pub async fn closed(&self) -> Ended {
-        self.inner.shared.closed().await
+        self.inner.shared.closed(self.inner.handlers.are_asking()).await
     }
 
     /// Waits until every call that was handed over before is with the operating system. It says nothing of whether the
@@ -201,7 +203,7 @@ impl Connection {
     /// Closes the connection, for all its handles: what was handed over before is sent, then a Close message
     /// (P-CLS-10). It waits until the server has taken its leave too, as long as
     /// [`close_timeout`](Builder::close_timeout) at most: a program that is over earlier may take with it what the server
-    /// has not read.
+    /// has not read. Then for the end, as [`closed`](Self::closed) does.
     pub async fn stop(&self) {
         self.begin_stop();
         self.closed().await;

@@ -128,11 +128,7 @@ impl Pump<'_> {
             Received::End(why) => {
                 *receiving = false;
                 // What came before the end is taken first, and may say more.
-                while self.ended.is_none()
-                    && let Some(output) = self.link.session.poll_output(now)
-                {
-                    self.handle_output(output);
-                }
+                self.take_rest(now);
                 self.link.session.handle_end(now);
                 if self.ended.is_none() {
                     self.ended = Some(Ended::Lost(why));
@@ -278,14 +274,14 @@ impl Pump<'_> {
                 && let Some(messages) = session.poll_write()
             {
                 if let Err(Lost(why)) = transport.send(messages, self.driver.codec.transfer_format()) {
-                    self.lost(why);
+                    self.lost(cx, why);
                     return;
                 }
             }
             match transport.poll_flush(cx) {
                 Poll::Ready(Ok(())) => self.blocked = false,
                 Poll::Ready(Err(Lost(why))) => {
-                    self.lost(why);
+                    self.lost(cx, why);
                     return;
                 }
                 Poll::Pending => {
@@ -303,15 +299,27 @@ impl Pump<'_> {
         }
     }
 
-    /// Nothing can be written any more. A Close message that came before says why, if there is one.
-    fn lost(&mut self, why: String) {
+    /// Nothing can be written any more. What came before is still there to be read: notices, answers, and a Close message
+    /// that says why, if there is one.
+    fn lost(&mut self, cx: &mut Context<'_>, why: String) {
         let now = now();
+        self.take_rest(now);
+        while self.ended.is_none()
+            && let Poll::Ready(Received::Bytes(bytes)) = self.link.transport.poll_receive(cx)
+        {
+            self.link.session.handle_bytes(now, bytes);
+            self.take_rest(now);
+        }
+        self.ended.get_or_insert(Ended::Lost(why));
+    }
+
+    /// Takes what has come in, whoever has to catch up: no more comes behind it.
+    fn take_rest(&mut self, now: Instant) {
         while self.ended.is_none()
             && let Some(output) = self.link.session.poll_output(now)
         {
             self.handle_output(output);
         }
-        self.ended.get_or_insert(Ended::Lost(why));
     }
 
     fn set_timer(&self, cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>) {

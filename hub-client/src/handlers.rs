@@ -26,6 +26,11 @@ pub(crate) type Run = Arc<dyn Fn(Args) -> Result<Running, ArgsError> + Send + Sy
 /// Notices that were not handled yet.
 pub(crate) type NoticeInbox = Inbox<(Target, Args)>;
 
+tokio::task_local! {
+    /// Whose notices are being handled by this task.
+    static HANDLING: Arc<Handlers>;
+}
+
 /// The handlers of a connection, by the name of the method; names are compared exactly (P-INV-24).
 #[derive(Default)]
 pub(crate) struct Handlers {
@@ -57,10 +62,18 @@ impl Handlers {
     }
 
     /// Handles notices one after the other, until there are no more (P-INV-26).
-    pub(crate) async fn serve(&self, notices: &NoticeInbox) {
-        while let Some((target, arguments)) = poll_fn(|cx| notices.poll_take(cx)).await {
-            self.handle(&target, &arguments).await;
-        }
+    pub(crate) async fn serve(self: Arc<Self>, notices: Arc<NoticeInbox>) {
+        let handling = async {
+            while let Some((target, arguments)) = poll_fn(|cx| notices.poll_take(cx)).await {
+                self.handle(&target, &arguments).await;
+            }
+        };
+        HANDLING.scope(Arc::clone(&self), handling).await;
+    }
+
+    /// Whether it is one of their own that asks, while it handles a notice.
+    pub(crate) fn are_asking(self: &Arc<Self>) -> bool {
+        HANDLING.try_with(|handlers| Arc::ptr_eq(handlers, self)).unwrap_or(false)
     }
 
     /// Handles one notice.

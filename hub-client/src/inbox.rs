@@ -32,6 +32,10 @@ struct State<T> {
     bytes: usize,
     /// How many there were, up to now.
     pushed: u64,
+    /// How many of them the reader is done with: it has come back for the next one.
+    done: u64,
+    /// Who waits until it is done with so many.
+    waits: Option<(u64, Waker)>,
     /// Nothing more comes.
     ended: bool,
     reader: Option<Waker>,
@@ -40,7 +44,16 @@ struct State<T> {
 
 impl<T> Inbox<T> {
     pub(crate) fn new(bound: usize) -> Self {
-        let state = State { waiting: VecDeque::new(), bytes: 0, pushed: 0, ended: false, reader: None, driver: None };
+        let state = State {
+            waiting: VecDeque::new(),
+            bytes: 0,
+            pushed: 0,
+            done: 0,
+            waits: None,
+            ended: false,
+            reader: None,
+            driver: None,
+        };
         Self { bound, state: Mutex::new(state) }
     }
 
@@ -53,20 +66,35 @@ impl<T> Inbox<T> {
         state.waiting.push_back((item, size));
         state.bytes += size;
         state.pushed += 1;
-        wake(state.reader.take());
-        self.fill(&state)
+        let (fill, reader) = (self.fill(&state), state.reader.take());
+        // Who is woken may be the application's: not under the lock.
+        drop(state);
+        wake(reader);
+        fill
     }
 
     /// Nothing more comes. What waits can still be taken.
     pub(crate) fn end(&self) {
         let mut state = lock(&self.state);
         state.ended = true;
-        wake(state.reader.take());
+        let reader = state.reader.take();
+        drop(state);
+        wake(reader);
     }
 
     /// How many were ever pushed.
     pub(crate) fn pushed(&self) -> u64 {
         lock(&self.state).pushed
+    }
+
+    /// Ready when the reader is done with so many. One at a time may wait for it.
+    pub(crate) fn poll_done(&self, cx: &mut Context<'_>, count: u64) -> Poll<()> {
+        let mut state = lock(&self.state);
+        if state.done >= count {
+            return Poll::Ready(());
+        }
+        state.waits = Some((count, cx.waker().clone()));
+        Poll::Pending
     }
 
     /// How much waits, and whether the reader waits for more. The driver is woken when that changes.
@@ -89,6 +117,9 @@ impl<T> Inbox<T> {
     /// The next one; `None` is the end.
     pub(crate) fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let mut state = lock(&self.state);
+        let done = state.pushed - state.waiting.len() as u64;
+        state.done = done;
+        wake(state.waits.take_if(|(count, _)| *count <= done).map(|(_, waker)| waker));
         match state.waiting.pop_front() {
             Some((item, size)) => {
                 state.bytes -= size;
@@ -136,5 +167,21 @@ mod tests {
         assert_eq!(inbox.poll_take(&mut cx), Poll::Ready(Some('b')));
         assert_eq!(inbox.poll_take(&mut cx), Poll::Ready(None));
         assert_eq!(inbox.poll_level(&mut cx), (Fill::Room, false));
+    }
+
+    #[test]
+    fn the_reader_is_done_with_what_it_took_when_it_comes_back() {
+        let inbox = Inbox::new(2);
+        let mut cx = Context::from_waker(Waker::noop());
+        assert_eq!(inbox.poll_done(&mut cx, 0), Poll::Ready(()));
+        inbox.push('a', 1);
+        inbox.push('b', 1);
+        assert!(inbox.poll_take(&mut cx).is_ready());
+        assert!(inbox.poll_done(&mut cx, 1).is_pending());
+        assert!(inbox.poll_take(&mut cx).is_ready());
+        assert_eq!(inbox.poll_done(&mut cx, 1), Poll::Ready(()));
+        assert!(inbox.poll_done(&mut cx, 2).is_pending());
+        assert!(inbox.poll_take(&mut cx).is_pending());
+        assert_eq!(inbox.poll_done(&mut cx, 2), Poll::Ready(()));
     }
 }

@@ -72,7 +72,9 @@
 //! # Who waits for whom
 //!
 //! One task owns the socket. Handlers run in another: notices one after the other in the order in which they came,
-//! questions beside them, so that a handler may call the hub and wait for the answer. Uploads are polled by the first
+//! questions beside them, so that a handler may call the hub and wait for the answer. What becomes of the connection
+//! ([`Event`], [`Connection::closed`]) is told behind the notices that came before, whose handlers may take
+//! [`Builder::close_timeout`] for it. Uploads are polled by the first
 //! task; a stream that blocks its thread delays everything else.
 //!
 //! Whatever waits is bounded. A call waits for room in the send queue. When an application does not read the items of a
@@ -105,7 +107,8 @@
 //! 3. `connection.rs` is the handle. What it wants goes through `commands.rs` to
 //! 4. `driver.rs`, which runs a connected socket around [`hub_core::session::Session`], with the open calls in
 //!    `calls.rs` and the streams to the hub in `uploads.rs`;
-//! 5. `lifecycle.rs` runs the driver, reconnects by the delays of `reconnect.rs`, and tells `state.rs`;
+//! 5. `lifecycle.rs` runs the driver, reconnects by the delays of `reconnect.rs`, and tells `state.rs`, events by way
+//!    of `teller.rs`;
 //! 6. what the hub calls goes through an `inbox.rs` to `handlers.rs`: those of `callbacks.rs` and those of `on.rs`;
 //! 7. in `polled/` the application's thread takes what came instead: `arrivals.rs` keeps it in order, `drain.rs` runs it.
 //!
@@ -133,6 +136,7 @@ mod proxy;
 mod reconnect;
 mod request;
 mod state;
+mod teller;
 mod token;
 mod transport;
 mod uploads;

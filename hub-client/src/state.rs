@@ -1,7 +1,7 @@
 //! What a connection is, and what becomes of it.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use crate::error::Ended;
 use crate::lock;
 use crate::polled::{Arrivals, Arrived};
+use crate::teller::Order;
 
 /// What a connection is at the moment (P-CLI-01).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +28,9 @@ pub enum State {
 }
 
 /// What becomes of a connection (P-CLI-04).
+///
+/// An event comes when the notices that the hub had sent before are handled, if that does not take longer than the
+/// [`close_timeout`](crate::Builder::close_timeout). The [`State`] changes at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// The first attempt has succeeded, under this id: none where nothing is negotiated. Only a
@@ -53,26 +57,42 @@ impl Stream for Events {
     }
 }
 
+/// The end of a connection.
+#[derive(Debug, Clone)]
+struct End {
+    cause: Ended,
+    /// Whether it was told: the notices that came before it are handled.
+    told: bool,
+}
+
 /// What the driver's task tells the handles.
 pub(crate) struct Shared {
     state: watch::Sender<State>,
-    ended: watch::Sender<Option<Ended>>,
+    end: watch::Sender<Option<End>>,
     id: Mutex<Option<ConnectionId>>,
     /// Events are rare, so nothing is lost for those who are slow to take them. `None` once all is over.
     subscribers: Mutex<Option<Vec<mpsc::UnboundedSender<Event>>>>,
     /// Where everything goes that waits for the application to drain, if it does so.
     arrivals: Option<Arc<Arrivals>>,
+    /// Where events wait for the notices before them, unless the application drains.
+    order: OnceLock<Order>,
 }
 
 impl Shared {
     pub(crate) fn new(arrivals: Option<Arc<Arrivals>>) -> Self {
         Self {
             state: watch::Sender::new(State::Connecting),
-            ended: watch::Sender::new(None),
+            end: watch::Sender::new(None),
             id: Mutex::new(None),
             subscribers: Mutex::new(Some(Vec::new())),
             arrivals,
+            order: OnceLock::new(),
         }
+    }
+
+    /// From now on events wait for the notices before them.
+    pub(crate) fn keep_order(&self, order: Order) {
+        let _ = self.order.set(order);
     }
 
     pub(crate) fn state(&self) -> State {
@@ -87,15 +107,17 @@ impl Shared {
         lock(&self.id).clone()
     }
 
+    /// Why it has ended, if it has, told or not.
     pub(crate) fn ended(&self) -> Option<Ended> {
-        self.ended.borrow().clone()
+        self.end.borrow().as_ref().map(|end| end.cause.clone())
     }
 
-    pub(crate) async fn closed(&self) -> Ended {
-        let mut ended = self.ended.subscribe();
+    /// Waits for the end, and until that was told, unless the one who waits is what telling it waits for.
+    pub(crate) async fn closed(&self, in_handler: bool) -> Ended {
+        let mut end = self.end.subscribe();
         // The sender lives as long as this does.
-        match ended.wait_for(Option::is_some).await {
-            Ok(ended) => ended.clone().unwrap_or(Ended::Stopped),
+        match end.wait_for(|end| end.as_ref().is_some_and(|end| end.told || in_handler)).await {
+            Ok(end) => end.as_ref().map_or(Ended::Stopped, |end| end.cause.clone()),
             Err(_) => Ended::Stopped,
         }
     }
@@ -123,19 +145,19 @@ impl Shared {
     pub(crate) fn connected(&self, id: Option<ConnectionId>) {
         lock(&self.id).clone_from(&id);
         self.state.send_replace(State::Connected);
-        self.tell(&Event::Connected(id));
+        self.report(Event::Connected(id));
     }
 
     pub(crate) fn reconnecting(&self, cause: Ended) {
         *lock(&self.id) = None;
         self.state.send_replace(State::Reconnecting);
-        self.tell(&Event::Reconnecting(cause));
+        self.report(Event::Reconnecting(cause));
     }
 
     pub(crate) fn reconnected(&self, id: Option<ConnectionId>) {
         lock(&self.id).clone_from(&id);
         self.state.send_replace(State::Connected);
-        self.tell(&Event::Reconnected(id));
+        self.report(Event::Reconnected(id));
     }
 
     /// No more calls; why comes with [`closed_by`](Self::closed_by).
@@ -145,18 +167,37 @@ impl Shared {
     }
 
     pub(crate) fn closed_by(&self, cause: Ended) {
-        self.ended.send_replace(Some(cause.clone()));
-        self.tell(&Event::Closed(cause));
-        lock(&self.subscribers).take();
+        self.end.send_replace(Some(End { cause: cause.clone(), told: false }));
+        self.report(Event::Closed(cause));
     }
 
-    fn tell(&self, event: &Event) {
+    /// Has an event told, in its turn.
+    fn report(&self, event: Event) {
         if let Some(arrivals) = &self.arrivals {
             arrivals.push(Arrived::Event(event.clone()));
         }
-        if let Some(subscribers) = &mut *lock(&self.subscribers) {
+        let untold = match self.order.get() {
+            Some(order) => order.put(event).err(),
+            None => Some(event),
+        };
+        if let Some(event) = untold {
+            self.tell(&event);
+        }
+    }
+
+    /// Tells those who listen.
+    pub(crate) fn tell(&self, event: &Event) {
+        let is_last = matches!(event, Event::Closed(_));
+        if is_last {
+            self.end.send_modify(|end| end.iter_mut().for_each(|end| end.told = true));
+        }
+        let mut subscribers = lock(&self.subscribers);
+        if let Some(subscribers) = &mut *subscribers {
             // Those who listen no more are forgotten.
             subscribers.retain(|subscriber| subscriber.send(event.clone()).is_ok());
+        }
+        if is_last {
+            subscribers.take();
         }
     }
 }

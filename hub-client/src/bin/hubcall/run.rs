@@ -153,18 +153,22 @@ impl Run {
             output.flush()
         };
         let outcome = self.interrupt.or(printing).await;
-        connection.stop().await;
-        // What came before the end is printed too.
-        drop(connection);
-        if let Err(Failure::Connection(_)) = &outcome {
-            while left != Some(0)
-                && let Some(message) = messages.recv().await
-            {
-                output.line(&message)?;
-                left = left.map(|left| left - 1);
-            }
-            output.flush()?;
+        let lost = matches!(outcome, Err(Failure::Connection(_)));
+        if !lost {
+            // No handler is to wait for somebody to print more.
+            messages.close();
         }
+        connection.stop().await;
+        // What came before the end is printed, however slowly it is read.
+        drop(connection);
+        while lost
+            && left != Some(0)
+            && let Some(message) = messages.recv().await
+        {
+            output.line(&message)?;
+            left = left.map(|left| left - 1);
+        }
+        output.flush()?;
         // As many as were asked for are enough, whatever came then.
         if left == Some(0) { Ok(()) } else { outcome }
     }

@@ -5,6 +5,7 @@ mod deadlines;
 mod load;
 mod lost;
 mod negotiation;
+mod order;
 mod proxies;
 mod reconnecting;
 mod restarted;
