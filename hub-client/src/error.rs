@@ -62,13 +62,18 @@ impl fmt::Display for ConnectError {
             | Self::NoTransport(text)
             | Self::Upgrade { text, .. } => f.write_str(text),
             Self::Handshake(error) => {
-                write!(f, "Unable to complete handshake with the server due to an error: {error}")
+                write!(f, "Unable to complete handshake with the server due to an error: {}", words(error))
             }
             Self::Ended(Ended::Lost(_)) => f.write_str("The server disconnected before sending a handshake response"),
             Self::Ended(ended) => ended.fmt(f),
             Self::TimedOut { option, after } => write!(f, "No answer came within {after:?}, the {option}."),
         }
     }
+}
+
+/// The words of an error, for people to read: one without any is an error all the same (P-CLS-09).
+fn words(error: &str) -> &str {
+    if error.trim().is_empty() { "(it has no text)" } else { error }
 }
 
 impl std::error::Error for ConnectError {}
@@ -145,7 +150,7 @@ impl fmt::Display for Ended {
         match self {
             Self::Stopped => f.write_str("The connection was stopped."),
             Self::ByServer { error: Some(error), .. } => {
-                write!(f, "The server closed the connection with the following error: {error}")
+                write!(f, "The server closed the connection with the following error: {}", words(error))
             }
             Self::ByServer { error: None, .. } => f.write_str("The server closed the connection."),
             Self::Lost(why) => f.write_str(why),

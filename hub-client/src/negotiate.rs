@@ -131,6 +131,7 @@ fn read(response: &Response<Bytes>) -> Result<NegotiateResponse, ConnectError> {
     let answer: NegotiateResponse = serde_json::from_value(answer).map_err(|error| invalid(&error.to_string()))?;
     match answer.error {
         // P-NEG-13
+        Some(error) if error.trim().is_empty() => Err(invalid("it is an error without a text")),
         Some(error) => Err(refused(error)),
         None => Ok(answer),
     }
@@ -170,6 +171,7 @@ mod tests {
     fn what_a_negotiation_may_not_say() {
         // P-NEG-13, P-NEG-15, P-NEG-21
         assert_eq!(error(200, r#"{"error":"no room"}"#), "no room");
+        assert!(error(200, r#"{"error":""}"#).ends_with("received: it is an error without a text"));
         assert!(error(200, r#"{"ProtocolVersion":"1.5"}"#).starts_with("Detected a connection attempt to an ASP.NET "));
         assert!(error(200, "<html>").starts_with("Invalid negotiation response received: "));
         assert!(error(200, "[]").starts_with("Invalid negotiation response received: "));

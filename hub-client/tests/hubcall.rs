@@ -251,6 +251,27 @@ async fn connections_that_are_lost() {
         }
     }
 
+    // An error is one, also without a text.
+    for (answer, code, text) in [
+        (
+            "{\"type\":7,\"error\":\"\"}",
+            3,
+            "The server closed the connection with the following error: (it has no text)",
+        ),
+        ("{\"type\":3,\"invocationId\":\"1\",\"error\":\" \"}", 1, "the hub answered with an error without a text"),
+    ] {
+        let fake = Fake::new().await;
+        let running = Running::start(&["--skip-negotiation", "call", &fake.at("/hub"), "M"]);
+        let mut socket = fake.open().await;
+        socket.receive().await;
+        socket.send(&format!("{answer}\u{1e}")).await;
+        // A Close message of its own, or not.
+        while !matches!(&*socket.receive().await, "closed 1000" | "ended") {}
+        drop(socket);
+        let done = running.finish().await;
+        assert_eq!((done.code, done.err), (code, format!("hubcall: {text}\n")));
+    }
+
     // Nobody answers.
     let silent = Fake::new().await;
     let late = run(&["--timeout", "0.2", "call", &silent.at("/hub"), "Add"]).await;

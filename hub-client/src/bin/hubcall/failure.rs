@@ -36,6 +36,9 @@ impl Failure {
     /// Says what there is to say. Gives the exit code.
     pub(crate) fn report(self) -> ExitCode {
         match self {
+            Self::Hub(text) if text.trim().is_empty() => {
+                told(1, "hubcall: the hub answered with an error without a text")
+            }
             // As it is, so that scripts can tell errors apart.
             Self::Hub(text) => told(1, text),
             Self::Usage(text) => told(2, format_args!("hubcall: {text}\nTry 'hubcall --help'.")),

@@ -127,7 +127,7 @@ async fn a_close_message_says_why() {
     // P-CLS-08, P-CLS-09
     for (close, expected) in [
         (r#"{"type":7}"#, "The server closed the connection."),
-        (r#"{"type":7,"error":""}"#, "The server closed the connection with the following error: "),
+        (r#"{"type":7,"error":""}"#, "The server closed the connection with the following error: (it has no text)"),
         (
             r#"{"type":7,"error":"enough","allowReconnect":true}"#,
             "The server closed the connection with the following error: enough",
