@@ -13,12 +13,13 @@ use tokio::time::{Instant, timeout};
 use crate::cookies::Cookies;
 use crate::dial::Dialer;
 use crate::error::{ConnectError, Ended};
-use crate::negotiate::{Negotiated, Negotiator};
+use crate::negotiate::{Negotiated, Negotiator, explained};
 use crate::options::Options;
 use crate::request;
 use crate::token::Tokens;
 use crate::transport::web_socket::WebSocket;
 use crate::transport::{Lost, Received};
+use crate::trust::Trust;
 use crate::url::Url;
 
 /// Makes connections, of the same kind each time.
@@ -27,6 +28,7 @@ pub(crate) struct Connector {
     pub(crate) codec: Codec,
     pub(crate) headers: HeaderMap,
     pub(crate) tokens: Tokens,
+    pub(crate) trust: Trust,
     pub(crate) skip_negotiation: bool,
     pub(crate) dialer: Dialer,
     pub(crate) cookies: Cookies,
@@ -47,13 +49,14 @@ impl Connector {
         let limit = self.options.request_timeout;
         let at = if self.skip_negotiation {
             let token = within("request_timeout", limit, self.tokens.get()).await?;
-            Negotiated { url: self.url.clone(), id: None, token, token_is_final: false }
+            Negotiated { url: self.url.clone(), id: None, token, token_is_final: false, is_trusted: true }
         } else {
             let hub = self.url.clone();
             let mut negotiator = Negotiator {
                 dialer: &self.dialer,
                 headers: &self.headers,
                 tokens: &self.tokens,
+                trust: &self.trust,
                 cookies: &mut self.cookies,
                 codec: self.codec,
             };
@@ -65,15 +68,17 @@ impl Connector {
                 let again = async { self.upgrade(&at, self.tokens.get().await?.as_deref()).await };
                 within("request_timeout", limit, again).await?
             }
-            upgraded => upgraded?,
+            upgraded => upgraded.map_err(|error| explained(error, &at.url, at.is_trusted))?,
         };
         self.handshake(transport, at.id).await
     }
 
-    async fn upgrade(&self, at: &Negotiated, token: Option<&str>) -> Result<WebSocket, ConnectError> {
-        let mut headers = request::headers(&at.url, &self.headers, token)?;
+    async fn upgrade(&mut self, at: &Negotiated, token: Option<&str>) -> Result<WebSocket, ConnectError> {
+        let mut headers = request::headers(&at.url, Some(&self.headers).filter(|_| at.is_trusted), token)?;
         self.cookies.add_to(&mut headers, &at.url);
-        WebSocket::connect(&self.dialer, &at.url, headers, self.session_options.receive_limit).await
+        let (web_socket, answer) = WebSocket::connect(&self.dialer, &at.url, headers).await?;
+        self.cookies.take(&at.url, &answer);
+        Ok(web_socket)
     }
 
     async fn handshake(&self, mut transport: WebSocket, id: Option<ConnectionId>) -> Result<Link, ConnectError> {
@@ -94,7 +99,7 @@ impl Connector {
 async fn shake(transport: &mut WebSocket, session: &mut Session, codec: Codec) -> Result<(), ConnectError> {
     let lost = |Lost(why)| ConnectError::Ended(Ended::Lost(why));
     while let Some(request) = session.poll_write() {
-        transport.send(request, codec.transfer_format()).map_err(lost)?;
+        transport.send(&request, codec.transfer_format()).map_err(lost)?;
     }
     poll_fn(|cx| transport.poll_flush(cx)).await.map_err(lost)?;
     loop {
@@ -134,7 +139,7 @@ pub(crate) async fn flush(transport: &mut WebSocket, session: &mut Session, code
             while transport.has_room()
                 && let Some(messages) = session.poll_write()
             {
-                if transport.send(messages, codec.transfer_format()).is_err() {
+                if transport.send(&messages, codec.transfer_format()).is_err() {
                     return Poll::Ready(());
                 }
             }

@@ -27,6 +27,7 @@ use crate::reconnect::Reconnect;
 use crate::state::Shared;
 use crate::teller::Teller;
 use crate::token::Tokens;
+use crate::trust::Trust;
 use crate::uploads::Uploads;
 use crate::url::Url;
 use crate::{callbacks, on};
@@ -49,6 +50,7 @@ pub struct Builder {
     url: String,
     codec: Codec,
     headers: Vec<(String, String)>,
+    trusted: Vec<String>,
     roots: Vec<Vec<u8>>,
     proxy: ProxyOption,
     tokens: Tokens,
@@ -64,6 +66,7 @@ impl Builder {
             url,
             codec: Codec::Json,
             headers: Vec::new(),
+            trusted: Vec::new(),
             roots: Vec::new(),
             proxy: ProxyOption::Environment,
             tokens: Tokens::None,
@@ -92,7 +95,8 @@ impl Builder {
         self
     }
 
-    /// Sends this token with every request, as `Authorization: Bearer`.
+    /// Sends this token with every request to the hub's host, as `Authorization: Bearer`. To others only where
+    /// [`trust_host`](Self::trust_host) says so.
     pub fn access_token(mut self, token: impl Into<String>) -> Self {
         self.tokens = Tokens::Fixed(token.into());
         self
@@ -110,9 +114,22 @@ impl Builder {
         self
     }
 
-    /// Sends this header with every request.
+    /// Sends this header with every request to the hub's host. To others only where [`trust_host`](Self::trust_host) says
+    /// so.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Lets this host, by its name or address, on any port, have the token and the headers that were given for the hub,
+    /// should the server redirect to it.
+    ///
+    /// A negotiation may be answered with the address of another server (P-NEG-14), as hosted services do. Within the hub's
+    /// host that is followed with everything. Another host is asked with the token that came with its address, if one did,
+    /// and its own cookies, and with nothing else, unless it is named here. HTTP redirects (307 and its like) to other
+    /// hosts are only followed where these are named. Nothing leads from a secure address to one that is not.
+    pub fn trust_host(mut self, host: impl Into<String>) -> Self {
+        self.trusted.push(host.into());
         self
     }
 
@@ -196,10 +213,11 @@ impl Builder {
         self
     }
 
-    /// The largest message that is accepted, in bytes with its separator or length prefix. There is no limit, unless
-    /// said otherwise (P-CLI-09).
+    /// The largest message that is accepted, in bytes with its separator or length prefix: 16 MiB (P-CLI-09). It is that of
+    /// a hub message; a WebSocket message may hold many of them. A larger one ends the connection
+    /// ([`Ended::Protocol`](crate::Ended::Protocol)). The answer to the handshake has a limit of its own, 32 KiB.
     pub fn receive_limit(mut self, bytes: usize) -> Self {
-        self.options.receive_limit = Some(bytes);
+        self.options.receive_limit = bytes;
         self
     }
 
@@ -269,6 +287,7 @@ impl Builder {
         let dialer = Dialer::new(&url, &self.roots, proxies)?;
         let options = Arc::new(self.options);
         let connector = Connector {
+            trust: Trust::new(&url, &self.trusted)?,
             dialer,
             url,
             codec: self.codec,

@@ -273,7 +273,7 @@ impl Pump<'_> {
             while transport.has_room()
                 && let Some(messages) = session.poll_write()
             {
-                if let Err(Lost(why)) = transport.send(messages, self.driver.codec.transfer_format()) {
+                if let Err(Lost(why)) = transport.send(&messages, self.driver.codec.transfer_format()) {
                     self.lost(cx, why);
                     return;
                 }

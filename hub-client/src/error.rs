@@ -64,6 +64,9 @@ impl fmt::Display for ConnectError {
             Self::Handshake(error) => {
                 write!(f, "Unable to complete handshake with the server due to an error: {}", words(error))
             }
+            Self::Ended(Ended::Protocol(ProtocolError::TooLarge(limit))) => {
+                write!(f, "The server's handshake response has more than {limit} bytes.")
+            }
             Self::Ended(Ended::Lost(_)) => f.write_str("The server disconnected before sending a handshake response"),
             Self::Ended(ended) => ended.fmt(f),
             Self::TimedOut { option, after } => write!(f, "No answer came within {after:?}, the {option}."),

@@ -139,6 +139,7 @@ mod state;
 mod teller;
 mod token;
 mod transport;
+mod trust;
 mod uploads;
 mod url;
 

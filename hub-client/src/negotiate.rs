@@ -11,6 +11,7 @@ use crate::dial::Dialer;
 use crate::error::ConnectError;
 use crate::request;
 use crate::token::Tokens;
+use crate::trust::Trust;
 use crate::url::Url;
 
 /// How often a server may send a client on (P-NEG-14).
@@ -21,6 +22,8 @@ pub(crate) struct Negotiator<'a> {
     pub(crate) dialer: &'a Dialer,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) tokens: &'a Tokens,
+    /// Who gets these two.
+    pub(crate) trust: &'a Trust,
     pub(crate) cookies: &'a mut Cookies,
     pub(crate) codec: Codec,
 }
@@ -32,8 +35,11 @@ pub(crate) struct Negotiated {
     pub(crate) id: Option<ConnectionId>,
     /// What the last hop was asked with.
     pub(crate) token: Option<String>,
-    /// Whether a redirect gave the token: then the application's own is of no use here.
+    /// Whether the application's own token may be asked for again: not where a redirect gave one, nor at a host that is
+    /// not to have it.
     pub(crate) token_is_final: bool,
+    /// Whether the application's headers go there.
+    pub(crate) is_trusted: bool,
 }
 
 impl Negotiator<'_> {
@@ -41,24 +47,30 @@ impl Negotiator<'_> {
         let mut hub = hub.clone();
         let mut given = None;
         for _ in 0..=MAX_HOPS {
-            let token_is_final = given.is_some();
+            let is_trusted = self.trust.covers(&hub);
+            let token_is_final = given.is_some() || !is_trusted;
             let token = match given.take() {
-                Some(token) => Some(token),
-                None => self.tokens.get().await?,
+                None if is_trusted => self.tokens.get().await?,
+                given => given,
             };
             let asked = hub.negotiate();
-            let response = self.ask(&asked, token.as_deref()).await?;
+            let response = self.ask(&asked, is_trusted, token.as_deref()).await?;
             if let Some(location) = location(&response) {
-                hub = asked.redirected(location).map_err(|why| ConnectError::Negotiation {
+                let next = asked.redirected(location, self.trust).map_err(|why| ConnectError::Negotiation {
                     status: Some(response.status().as_u16()),
                     text: format!("The server redirects elsewhere, which is not followed: {why}"),
                 })?;
-                given = token.filter(|_| token_is_final);
+                given = token.filter(|_| token_is_final && next.has_host_of(&hub));
+                hub = next;
                 continue;
             }
-            let answer = read(&response)?;
+            let answer = read(&response).map_err(|error| explained(error, &hub, is_trusted))?;
             if let Some(url) = answer.url {
-                hub = Url::parse(&url).map_err(|error| refused(format!("The server redirects elsewhere: {error}")))?;
+                let elsewhere = |why: String| refused(format!("The server redirects elsewhere: {why}"));
+                let next = Url::parse(&url).map_err(|error| elsewhere(error.to_string()))?;
+                next.check_from(&hub).map_err(elsewhere)?;
+                hub = next;
+                // It is for that host, wherever that one may send us (P-NEG-14).
                 given = answer.access_token;
                 continue;
             }
@@ -71,17 +83,40 @@ impl Negotiator<'_> {
                 (None, _) => return Err(refused("Invalid negotiation response received: no connectionId.".to_owned())),
                 _ => return Err(refused("Invalid negotiation response received: no connectionToken.".to_owned())),
             };
-            return Ok(Negotiated { url: hub.with_id(&secret), id: Some(id.into()), token, token_is_final });
+            return Ok(Negotiated {
+                url: hub.with_id(&secret),
+                id: Some(id.into()),
+                token,
+                token_is_final,
+                is_trusted,
+            });
         }
         Err(refused("Negotiate redirection limit exceeded.".to_owned()))
     }
 
-    async fn ask(&mut self, url: &Url, token: Option<&str>) -> Result<Response<Bytes>, ConnectError> {
-        let mut headers = request::headers(url, self.headers, token)?;
+    async fn ask(&mut self, url: &Url, is_trusted: bool, token: Option<&str>) -> Result<Response<Bytes>, ConnectError> {
+        let mut headers = request::headers(url, Some(self.headers).filter(|_| is_trusted), token)?;
         self.cookies.add_to(&mut headers, url);
         let response = request::post(self.dialer, url, headers).await?;
         self.cookies.take(url, response.headers());
         Ok(response)
+    }
+}
+
+/// Says so where what the application gave was not sent, for that may be why it is refused.
+pub(crate) fn explained(error: ConnectError, url: &Url, is_trusted: bool) -> ConnectError {
+    let hint = || {
+        let host = url.host();
+        format!(" It was redirected to {host}, which got no token or header of yours; `trust_host` lets it have them.")
+    };
+    match error {
+        ConnectError::Negotiation { status: status @ Some(401 | 403), text } if !is_trusted => {
+            ConnectError::Negotiation { status, text: text + &hint() }
+        }
+        ConnectError::Upgrade { status: status @ Some(401 | 403), text } if !is_trusted => {
+            ConnectError::Upgrade { status, text: text + &hint() }
+        }
+        other => other,
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) struct Options {
     pub(crate) handshake_timeout: Duration,
     pub(crate) request_timeout: Duration,
     pub(crate) close_timeout: Duration,
-    pub(crate) receive_limit: Option<usize>,
+    pub(crate) receive_limit: usize,
     pub(crate) stream_buffer: usize,
     pub(crate) send_buffer: usize,
     pub(crate) while_reconnecting: WhileReconnecting,
@@ -44,7 +44,7 @@ impl Default for Options {
             // P-LIM-14
             close_timeout: Duration::from_secs(5),
             // P-CLI-09
-            receive_limit: None,
+            receive_limit: 16 * 1024 * 1024,
             stream_buffer: 64,
             send_buffer: 1024 * 1024,
             while_reconnecting: WhileReconnecting::default(),
@@ -66,16 +66,14 @@ impl Options {
         InvalidOption::check_time("handshake_timeout", self.handshake_timeout, MILLI)?;
         InvalidOption::check_time("request_timeout", self.request_timeout, MILLI)?;
         InvalidOption::check_time("close_timeout", self.close_timeout, MILLI)?;
-        if let Some(limit) = self.receive_limit {
-            InvalidOption::check_size("receive_limit", limit, 1, MAX_SIZE, "bytes")?;
-        }
+        InvalidOption::check_size("receive_limit", self.receive_limit, 1, MAX_SIZE, "bytes")?;
         InvalidOption::check_size("stream_buffer", self.stream_buffer, 1, 1_000_000, "items")?;
         InvalidOption::check_size("send_buffer", self.send_buffer, 1024, MAX_SIZE, "bytes")
     }
 
     pub(crate) fn session(&self, codec: Codec) -> SessionOptions {
         SessionOptions {
-            receive_limit: self.receive_limit.unwrap_or(MAX_SIZE),
+            receive_limit: self.receive_limit,
             keep_alive: Some(self.keep_alive_interval),
             peer_timeout: self.server_timeout,
             handshake_timeout: self.handshake_timeout,

@@ -16,8 +16,8 @@ pub(crate) const AGENT: HeaderValue = HeaderValue::from_static(concat!("hub-clie
 /// No negotiation is longer. A server that sends more is none of ours.
 const MAX_BODY: usize = 256 * 1024;
 
-/// The headers of every request, beside those of the application (P-NEG-22).
-pub(crate) fn headers(url: &Url, own: &HeaderMap, token: Option<&str>) -> Result<HeaderMap, ConnectError> {
+/// The headers of every request (P-NEG-22), and the application's `own` where the host may have them.
+pub(crate) fn headers(url: &Url, own: Option<&HeaderMap>, token: Option<&str>) -> Result<HeaderMap, ConnectError> {
     let mut headers = HeaderMap::new();
     headers.insert(header::USER_AGENT, AGENT);
     headers.insert("x-requested-with", HeaderValue::from_static("XMLHttpRequest"));
@@ -28,10 +28,12 @@ pub(crate) fn headers(url: &Url, own: &HeaderMap, token: Option<&str>) -> Result
         headers.insert(header::AUTHORIZATION, bearer);
     }
     // The application's own go over ours.
-    for name in own.keys() {
-        headers.remove(name);
-        for value in own.get_all(name) {
-            headers.append(name, value.clone());
+    if let Some(own) = own {
+        for name in own.keys() {
+            headers.remove(name);
+            for value in own.get_all(name) {
+                headers.append(name, value.clone());
+            }
         }
     }
     if !headers.contains_key(header::HOST) {

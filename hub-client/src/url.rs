@@ -5,6 +5,8 @@ use std::fmt;
 use http::Uri;
 use hub_core::InvalidOption;
 
+use crate::trust::Trust;
+
 /// An address of a hub, with all that its negotiations and transports need of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Url {
@@ -60,12 +62,20 @@ impl Url {
         url
     }
 
-    /// The hub whose negotiation a server sends us to, when we ask for this one. Within the host only: whoever trusted it
-    /// with tokens and headers did not name any other.
+    /// Whether this may be gone on to from another address: what is secure stays so.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(crate) fn check_from(&self, from: &Self) -> Result<(), String> {
+        if from.secure && !self.secure { Err(format!("{self} is not secure")) } else { Ok(()) }
+    }
+
+    /// The hub whose negotiation a server sends us to, when we ask for this one. Within the host, and to hosts that are
+    /// trusted: who is sent to them is sent there with all that it has.
     ///
     /// # Errors
     /// Why it is not followed.
-    pub(crate) fn redirected(&self, location: &str) -> Result<Self, String> {
+    pub(crate) fn redirected(&self, location: &str, trust: &Trust) -> Result<Self, String> {
         let mut url = if location.starts_with('/') && !location.starts_with("//") {
             let origin = Self { path: String::new(), query: None, ..self.clone() };
             Self::parse(&format!("{}{location}", origin.with_scheme("http")))
@@ -73,12 +83,10 @@ impl Url {
             Self::parse(location)
         }
         .map_err(|error| error.to_string())?;
-        if !url.host.eq_ignore_ascii_case(&self.host) {
+        if !url.has_host_of(self) && !trust.covers(&url) {
             return Err(format!("{} is another host; connect to its own address, if it is to be trusted", url.host));
         }
-        if self.secure && !url.secure {
-            return Err(format!("{url} is not secure"));
-        }
+        url.check_from(self)?;
         let Some(path) = url.path.strip_suffix("/negotiate") else {
             return Err(format!("{url} is no negotiation; its path would end with /negotiate"));
         };
@@ -114,13 +122,13 @@ impl Url {
         self.port.map_or_else(|| self.host.clone(), |port| format!("{}:{port}", self.host))
     }
 
-    /// The host alone, for cookies: ports do not tell them apart.
+    /// The host alone, an IPv6 address in its brackets.
     pub(crate) fn host(&self) -> &str {
         &self.host
     }
 
-    pub(crate) fn path(&self) -> &str {
-        &self.path
+    pub(crate) fn has_host_of(&self, other: &Self) -> bool {
+        self.host.eq_ignore_ascii_case(&other.host)
     }
 
     pub(crate) fn path_and_query(&self) -> String {
@@ -157,6 +165,7 @@ impl fmt::Display for Url {
 #[cfg(test)]
 mod tests {
     use super::Url;
+    use crate::trust::Trust;
 
     fn url(text: &str) -> Url {
         Url::parse(text).expect(text)
@@ -181,25 +190,31 @@ mod tests {
     #[test]
     fn redirects_stay_with_the_host() {
         let asked = url("http://a:1/hub?b=c").negotiate();
+        let trust = Trust::new(&asked, &["trusted".to_owned()]).unwrap();
         for (location, hub) in [
             ("/new/negotiate?b=c&negotiateVersion=1", "http://a:1/new?b=c"),
             ("http://a:2/negotiate", "http://a:2"),
+            ("http://Trusted:3/hub/negotiate", "http://Trusted:3/hub"),
             #[cfg(feature = "tls")]
             ("https://a/hub/negotiate?negotiateVersion=1", "https://a/hub"),
         ] {
-            assert_eq!(asked.redirected(location).map(|url| url.with_scheme("http")), Ok(hub.to_owned()), "{location}");
+            assert_eq!(
+                asked.redirected(location, &trust).map(|url| url.with_scheme("http")),
+                Ok(hub.to_owned()),
+                "{location}"
+            );
         }
         for (location, why) in [
             ("http://b/hub/negotiate", "b is another host; connect to its own address, if it is to be trusted"),
             ("//b/hub/negotiate", "url is `//b/hub/negotiate`, which is outside of its range: "),
             ("/login", "http://a:1/login is no negotiation; its path would end with /negotiate"),
         ] {
-            let error = asked.redirected(location).expect_err(location);
+            let error = asked.redirected(location, &trust).expect_err(location);
             assert!(error.starts_with(why), "{location}: {error}");
         }
         #[cfg(feature = "tls")]
         assert_eq!(
-            url("https://a/").negotiate().redirected("http://a/negotiate").expect_err("it is less"),
+            url("https://a/").negotiate().redirected("http://a/negotiate", &trust).expect_err("it is less"),
             "http://a/negotiate is not secure"
         );
     }

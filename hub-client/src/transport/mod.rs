@@ -1,5 +1,8 @@
 //! What a transport is: bytes in, bytes out, close.
 
+mod frames;
+mod masked;
+mod upgrade;
 pub(crate) mod web_socket;
 
 use std::fmt;

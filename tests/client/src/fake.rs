@@ -7,6 +7,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
+use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
 
 use crate::deadline;
 
@@ -48,14 +50,31 @@ impl Fake {
 
     /// Takes one WebSocket.
     pub async fn upgrade(&self) -> Socket {
+        self.upgrade_with("").await
+    }
+
+    /// Takes one WebSocket, and answers with these headers beside those that are needed.
+    async fn upgrade_with(&self, headers: &str) -> Socket {
         let socket = self.accept().await;
-        let upgraded = deadline("an upgrade", tokio_tungstenite::accept_async(socket)).await;
+        let add = |_: &Request, mut response: Response| {
+            for (name, value) in headers.lines().filter_map(|line| line.split_once(": ")) {
+                let name = HeaderName::try_from(name).expect("it is a name");
+                response.headers_mut().append(name, HeaderValue::try_from(value).expect("it is a value"));
+            }
+            Ok(response)
+        };
+        let upgraded = deadline("an upgrade", tokio_tungstenite::accept_hdr_async(socket, add)).await;
         Socket { stream: upgraded.expect("it asks for a WebSocket"), rest: None }
     }
 
     /// Takes one WebSocket, and answers its handshake.
     pub async fn open(&self) -> Socket {
-        let mut socket = self.upgrade().await;
+        self.open_with("").await
+    }
+
+    /// The same, with these headers in the answer.
+    pub async fn open_with(&self, headers: &str) -> Socket {
+        let mut socket = self.upgrade_with(headers).await;
         let request = socket.receive().await;
         assert!(request.starts_with("{\"protocol\":"), "{request}");
         socket.send("{}\u{1e}").await;

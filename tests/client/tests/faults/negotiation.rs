@@ -121,6 +121,101 @@ async fn a_negotiation_that_has_moved_is_found_within_its_host() {
     }
 }
 
+/// The same server under another name.
+fn by_name(url: &str) -> String {
+    url.replace("127.0.0.1", "localhost")
+}
+
+#[tokio::test]
+async fn another_host_gets_nothing_of_the_application_unless_it_is_trusted() {
+    // P-NEG-14, as hosted services use it: the token that comes with the address is for it.
+    for (given, trusted) in [(true, false), (false, false), (false, true), (true, true)] {
+        let (fake, elsewhere) = (Fake::new().await, Fake::new().await);
+        let token = if given { r#","accessToken":"theirs""# } else { "" };
+        let redirect = format!(r#"{{"url":"{}"{token}}}"#, by_name(&elsewhere.at("/other")));
+        let server = async {
+            let first = fake.answer("200 OK", "Set-Cookie: ours=1; Path=/\r\n", &redirect).await;
+            for own in ["authorization: Bearer ours", "x-api-key: key", "cookie: s=secret"] {
+                assert!(first.contains(own), "{first}");
+            }
+            let second = elsewhere.answer("200 OK", "Set-Cookie: theirs=2; Path=/\r\n", WEB_SOCKETS).await;
+            let third = elsewhere.answer("401 Unauthorized", "", "").await;
+            // A provider is asked again where its token may go, and no other was given.
+            let again = if trusted && !given { Some(elsewhere.answer("401 Unauthorized", "", "").await) } else { None };
+            for request in [Some(&second), Some(&third), again.as_ref()].into_iter().flatten() {
+                let has = |text| request.contains(text);
+                assert_eq!(has("x-api-key: key"), trusted, "{request}");
+                assert_eq!(has("s=secret"), trusted, "{request}");
+                assert_eq!(has("Bearer ours"), trusted && !given, "{request}");
+                assert_eq!(has("Bearer theirs"), given, "{request}");
+                assert!(!has("ours=1"), "{request}");
+            }
+            assert!(third.contains("theirs=2"), "{third}");
+        };
+        let builder = Connection::builder(fake.at("/hub"))
+            .access_token_provider(|| async { Ok::<_, std::io::Error>("ours") })
+            .header("X-Api-Key", "key")
+            .header("Cookie", "s=secret");
+        let builder = if trusted { builder.trust_host("LocalHost") } else { builder };
+        let (connected, ()) = deadline("the end", join(builder.connect(), server)).await;
+        let error = connected.unwrap_err();
+        assert!(matches!(error, ConnectError::Upgrade { status: Some(401), .. }), "{error:?}");
+        let hint =
+            " It was redirected to localhost, which got no token or header of yours; `trust_host` lets it have them.";
+        assert_eq!(error.to_string().ends_with(hint), !trusted, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn the_way_back_to_the_hub_has_its_token_again() {
+    let (fake, elsewhere) = (Fake::new().await, Fake::new().await);
+    let there = format!(r#"{{"url":"{}","accessToken":"theirs"}}"#, by_name(&elsewhere.at("/other")));
+    let back = format!(r#"{{"url":"{}"}}"#, fake.at("/new"));
+    let server = async {
+        fake.answer("200 OK", "", &there).await;
+        // Within that host its token goes on; elsewhere it does not.
+        let moved = elsewhere.answer("307 Temporary Redirect", "Location: /moved/negotiate\r\n", "").await;
+        assert!(moved.contains("Bearer theirs"), "{moved}");
+        let second = elsewhere.answer("200 OK", "", &back).await;
+        assert!(second.starts_with("POST /moved/negotiate") && second.contains("Bearer theirs"), "{second}");
+        let third = fake.answer("500 Internal Server Error", "", "").await;
+        assert!(third.starts_with("POST /new/negotiate") && third.contains("Bearer ours"), "{third}");
+    };
+    let (connected, ()) = join(Connection::builder(fake.at("/hub")).access_token("ours").connect(), server).await;
+    assert!(matches!(connected.unwrap_err(), ConnectError::Negotiation { status: Some(500), .. }));
+}
+
+#[tokio::test]
+async fn a_moved_negotiation_is_followed_to_a_trusted_host() {
+    let (fake, elsewhere) = (Fake::new().await, Fake::new().await);
+    let moved = format!("Location: {}\r\n", by_name(&elsewhere.at("/hub/negotiate")));
+    let server = async {
+        fake.answer("307 Temporary Redirect", &moved, "").await;
+        let second = elsewhere.answer("500 Internal Server Error", "", "").await;
+        assert!(second.contains("Bearer ours"), "{second}");
+    };
+    let builder = Connection::builder(fake.at("/hub")).access_token("ours").trust_host("localhost");
+    let (connected, ()) = join(builder.connect(), server).await;
+    assert!(matches!(connected.unwrap_err(), ConnectError::Negotiation { status: Some(500), .. }));
+}
+
+#[tokio::test]
+async fn cookies_of_the_upgrade_are_kept_for_the_next_attempt() {
+    // P-CLI-10: a balancer may set them at any answer.
+    let fake = Fake::new().await;
+    let builder =
+        Connection::builder(fake.at("/hub")).skip_negotiation().reconnect(Reconnect::after([Duration::ZERO; 2]));
+    let server = async {
+        let mut socket = fake.open_with("Set-Cookie: node=3; Path=/\r\n").await;
+        socket.send("{\"type\":7,\"allowReconnect\":true}\u{1e}").await;
+        let again = fake.answer("503 Service Unavailable", "", "").await;
+        assert!(again.contains("cookie: node=3\r\n"), "{again}");
+        fake.open().await
+    };
+    let (connected, _socket) = deadline("the reconnect", join(builder.connect(), server)).await;
+    connected.unwrap();
+}
+
 #[tokio::test]
 async fn a_token_that_expired_between_is_asked_for_again() {
     // P-AUTH-05
@@ -190,6 +285,10 @@ async fn bad_options_are_refused_by_name_value_and_range() {
         (
             builder().access_token("a\nb"),
             "access_token is `..`, which is outside of its range: a text without control characters",
+        ),
+        (
+            builder().trust_host("other:80"),
+            "trust_host is `other:80`, which is outside of its range: the name or the address of a host, without a port",
         ),
         (
             builder().header("a b", "c"),

@@ -4,7 +4,7 @@ use client_tests::{Fake, Socket, deadline};
 use futures_util::{SinkExt, StreamExt, future::join};
 use hub_client::{Builder, ConnectError, Connection, Ended};
 use hub_core::{CallError, Codec, ProtocolError};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_tungstenite::tungstenite::Message;
 
 async fn open_with(fake: &Fake, builder: Builder) -> (Connection, Socket) {
@@ -193,17 +193,147 @@ async fn without_handles_the_connection_ends() {
 }
 
 #[tokio::test]
-async fn lengths_that_no_memory_holds_are_refused() {
-    // With a limit for hub messages and without one.
-    for (limit, length) in [(None, u64::MAX >> 1), (None, 1 << 32), (Some(1000), 1 << 25)] {
+async fn lengths_cost_nothing_but_what_comes_counts() {
+    // P-CLI-09: the head of a frame (RFC 6455, section 5.2) may say what it wants.
+    for length in [u64::MAX >> 1, 1 << 32, 1 << 25] {
         let fake = Fake::new().await;
-        let builder = Connection::builder(fake.at("/hub"));
-        let builder = if let Some(limit) = limit { builder.receive_limit(limit) } else { builder };
+        let builder = Connection::builder(fake.at("/hub")).receive_limit(100_000);
         let (connection, mut socket) = open_with(&fake, builder).await;
-        // The head of a frame (RFC 6455, section 5.2).
-        let head = [&[0x82, 127][..], &length.to_be_bytes()].concat();
-        socket.stream.get_mut().write_all(&head).await.unwrap();
-        let ended = deadline("the end", connection.closed()).await;
-        assert!(matches!(ended, Ended::Protocol(ProtocolError::Transport(_))), "{length}: {ended:?}");
+        let head = [&[0x82, 127][..], &length.to_be_bytes(), b"{\"type\":6}\x1e"].concat();
+        let raw = socket.stream.get_mut();
+        raw.write_all(&head).await.unwrap();
+        // The client may end it before everything is written.
+        let flood = async { while raw.write_all(&[b'x'; 10_000]).await.is_ok() {} };
+        let (ended, ()) = deadline("the end", join(connection.closed(), flood)).await;
+        assert_eq!(ended, Ended::Protocol(ProtocolError::TooLarge(100_000)), "{length}");
     }
+}
+
+#[tokio::test]
+async fn a_handshake_response_is_small_whatever_holds_it() {
+    // One frame that says it is of 2 GiB, many small ones, and one message in endless fragments.
+    let small = [&[0x81, 126][..], &60_000_u16.to_be_bytes(), &[b' '; 60_000]].concat();
+    for (first, rest) in [
+        (&b"\x81\x7f\0\0\0\0\x7f\xff\xff\xff"[..], &[b' '; 65_536][..]),
+        (b"", &small),
+        (b"\x01\0", &[&[0, 126][..], &60_000_u16.to_be_bytes(), &[b' '; 60_000]].concat()),
+    ] {
+        let fake = Fake::new().await;
+        let server = async {
+            let mut socket = fake.upgrade().await;
+            socket.receive().await;
+            let raw = socket.stream.get_mut();
+            raw.write_all(first).await.unwrap();
+            while raw.write_all(rest).await.is_ok() {}
+        };
+        let builder = Connection::builder(fake.at("/hub")).skip_negotiation();
+        let (connected, ()) = deadline("the refusal", join(builder.connect(), server)).await;
+        let error = connected.unwrap_err();
+        assert_eq!(error, ConnectError::Ended(Ended::Protocol(ProtocolError::TooLarge(32 * 1024))));
+        assert_eq!(error.to_string(), "The server's handshake response has more than 32768 bytes.");
+    }
+}
+
+#[tokio::test]
+async fn messages_may_come_together_with_the_handshake_response() {
+    // P-HS-05: together they may be as long as they want.
+    let fake = Fake::new().await;
+    let (told, mut said) = tokio::sync::mpsc::unbounded_channel();
+    let builder = Connection::builder(fake.at("/hub")).skip_negotiation().on("Said", move |text: String| {
+        told.send(text.len()).unwrap();
+        async {}
+    });
+    let server = async {
+        let mut socket = fake.upgrade().await;
+        socket.receive().await;
+        let notice = format!("{{\"type\":1,\"target\":\"Said\",\"arguments\":[\"{}\"]}}\u{1e}", "x".repeat(300_000));
+        socket.send(&format!("{{}}\u{1e}{}", notice.repeat(3))).await;
+        socket
+    };
+    let (connected, _socket) = deadline("the connection", join(builder.connect(), server)).await;
+    let _connection = connected.unwrap();
+    for _ in 0..3 {
+        assert_eq!(deadline("a notice", said.recv()).await, Some(300_000));
+    }
+}
+
+#[tokio::test]
+async fn a_web_socket_message_may_be_longer_than_any_hub_message() {
+    // P-WS-11, and a fragment is worked off before the rest comes.
+    let fake = Fake::new().await;
+    let builder = Connection::builder(fake.at("/hub")).receive_limit(1000);
+    let (connection, mut socket) = open_with(&fake, builder).await;
+    let mut items = connection.stream::<u32>("Numbers", ());
+    socket.receive().await;
+    let raw = socket.stream.get_mut();
+    let item = |number| format!("{{\"type\":2,\"invocationId\":\"1\",\"item\":{number}}}\u{1e}");
+    raw.write_all(&[0x01, 126, 0, 0]).await.unwrap();
+    for number in 10_000..11_000 {
+        let text = item(number);
+        // Cut in the middle of a hub message.
+        let (head, tail) = text.as_bytes().split_at(7);
+        let mut frames = vec![0x00, head.len() as u8];
+        frames.extend_from_slice(head);
+        frames.extend([0x00, tail.len() as u8]);
+        frames.extend_from_slice(tail);
+        raw.write_all(&frames).await.unwrap();
+        assert_eq!(deadline("an item", items.next()).await, Some(Ok(number)));
+    }
+}
+
+#[tokio::test]
+async fn violations_are_answered_with_their_code() {
+    // RFC 6455, section 7.4.1
+    for (bytes, closed, why) in [
+        (&b"\x81\x81\0\0\0\0a"[..], "closed 1002", "it sent a masked frame."),
+        (b"\xc1\x01a", "closed 1002", "it sent a reserved bit, though no extension was agreed on."),
+        (b"\x81\x02\xc3\x28", "closed 1007", "it sent a text that is not UTF-8."),
+        (b"\x88\x02\x03\xed", "closed 1002", "it sent a close code that is not for the wire."),
+    ] {
+        let (connection, mut socket) = open().await;
+        socket.stream.get_mut().write_all(bytes).await.unwrap();
+        assert_eq!(socket.receive().await, closed);
+        let ended = deadline("the end", connection.closed()).await;
+        assert_eq!(ended, Ended::Protocol(ProtocolError::Transport(why.to_owned())));
+        assert_eq!(ended.to_string(), format!("The server broke the protocol: {why}"));
+    }
+    // The server's own code comes back to it.
+    let (connection, mut socket) = open().await;
+    socket.stream.get_mut().write_all(b"\x88\x02\x03\xf3").await.unwrap();
+    assert_eq!(socket.receive().await, "closed 1011");
+    deadline("the end", connection.closed()).await;
+}
+
+#[tokio::test]
+async fn pings_are_answered_the_last_of_many() {
+    let (connection, mut socket) = open().await;
+    let (mut reader, mut writer) = tokio::io::split(socket.stream.get_mut());
+    // A megabyte of them, and nobody reads the answers.
+    let mut pings = Vec::new();
+    for number in 0..8_000_u32 {
+        pings.extend([0x89, 125]);
+        pings.extend(number.to_be_bytes());
+        pings.extend([0; 121]);
+    }
+    let last = [&[0x89, 4][..], b"last"].concat();
+    writer.write_all(&pings).await.unwrap();
+    writer.write_all(&last).await.unwrap();
+    let mut pongs = 0;
+    let answers = async {
+        loop {
+            let mut head = [0; 6];
+            reader.read_exact(&mut head).await.unwrap();
+            assert_eq!((head[0], head[1] & 0x80), (0x8a, 0x80));
+            let mut payload = vec![0; usize::from(head[1] & 0x7f)];
+            reader.read_exact(&mut payload).await.unwrap();
+            payload.iter_mut().zip(head[2..].iter().cycle()).for_each(|(byte, key)| *byte ^= key);
+            pongs += 1;
+            if payload == b"last" {
+                return;
+            }
+        }
+    };
+    deadline("the answer to the last", answers).await;
+    assert!(pongs <= 8_001, "{pongs}");
+    drop(connection);
 }
