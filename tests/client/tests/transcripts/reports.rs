@@ -135,7 +135,11 @@ fn read(result: &str) -> Line<'_> {
     let text = text.split(" <- ").next().unwrap_or_default();
     match name {
         "" | "done" => Line::Value(Value::Nil),
-        "HubException" if text.starts_with("The server closed") => Line::Closed(Some(text.to_owned())),
+        "HubException" if text.starts_with("The server closed") => {
+            // Ours says so where there is no text.
+            let missing = if text.ends_with(": ") { "(it has no text)" } else { "" };
+            Line::Closed(Some(format!("{text}{missing}")))
+        }
         "HubException" if text.starts_with("Error trying to deserialize result") => Line::Decode,
         "HubException" => Line::Remote(text),
         "InvalidDataException" => Line::Closed(Some(format!("The server broke the protocol: {text}"))),
