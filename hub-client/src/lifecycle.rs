@@ -14,7 +14,7 @@ use crate::driver::Driver;
 use crate::error::Ended;
 use crate::events;
 use crate::options::WhileReconnecting;
-use crate::reconnect::{Reconnect, random};
+use crate::reconnect::{Flaps, Reconnect, random};
 use crate::state::{Shared, State};
 
 /// Everything that a connection is, but for its handles.
@@ -53,11 +53,17 @@ impl Lifecycle {
 
     /// Everything from the first connection on.
     pub(crate) async fn run(mut self, mut link: Link) {
+        let mut flaps = Flaps::default();
+        // Since when, if it has come back.
+        let mut back = None::<Instant>;
         let cause = loop {
             let ended = self.driver.run(&mut link).await;
+            if let Some(back) = back {
+                flaps.lost_after(back.elapsed());
+            }
             let policy = if ended.may_reconnect() { self.reconnect.clone() } else { Reconnect::never() };
             // No delay at the first question: straight to the end (P-CLI-04).
-            if policy.delays(random).next().is_none() {
+            if policy.delays(flaps, random).next().is_none() {
                 self.shared.disconnected();
                 self.driver.fail(&ended);
                 self.leave(link, ended == Ended::Stopped).await;
@@ -68,8 +74,9 @@ impl Lifecycle {
             self.shared.reconnecting(ended.clone());
             self.driver.fail(&ended);
             part(link.transport, self.connector.options.close_timeout);
-            match self.connect_again(&policy).await {
+            match self.connect_again(&policy, flaps).await {
                 Ok(next) => {
+                    back = Some(Instant::now());
                     self.shared.reconnected(next.id.clone());
                     link = next;
                 }
@@ -116,14 +123,14 @@ impl Lifecycle {
     }
 
     /// Tries until it succeeds, the delays are used up, or nobody wants it any more.
-    async fn connect_again(&mut self, policy: &Reconnect) -> Result<Link, Ended> {
+    async fn connect_again(&mut self, policy: &Reconnect, flaps: Flaps) -> Result<Link, Ended> {
         let began = Instant::now();
         let Self { connector, driver, .. } = self;
         let while_reconnecting = connector.options.while_reconnecting;
         let attempts = async {
             let mut last = None;
             let mut failed = 0;
-            for delay in policy.delays(random) {
+            for delay in policy.delays(flaps, random) {
                 sleep(delay).await;
                 match connector.attempt().await {
                     Ok(link) => {

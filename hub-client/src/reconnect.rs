@@ -4,7 +4,15 @@ use std::time::Duration;
 
 use hub_core::InvalidOption;
 
+/// How long a connection must have lasted for the next loss to begin with the first delay again.
+const LASTED: Duration = Duration::from_secs(30);
+
 /// When a lost connection is tried again. Without one it is not (P-CLI-02).
+///
+/// Each loss has all the attempts. It begins with the first delay, unless the connection had just come back: when one
+/// that was made again is lost within 30 s, and the next one too, and so on, no delay is shorter than the second, the
+/// third and so on. So a client does not hammer at a server that takes it and throws it out: by default it knocks after
+/// 0, 2, 10, and then every 30 seconds.
 ///
 /// ```
 /// use std::time::Duration;
@@ -76,8 +84,19 @@ impl Reconnect {
     }
 
     /// The delays before the attempts; `random` is a fraction from 0 to 1.
-    pub(crate) fn delays(&self, random: fn() -> f64) -> Delays<'_> {
-        Delays { policy: self, random, given: 0 }
+    pub(crate) fn delays(&self, flaps: Flaps, random: fn() -> f64) -> Delays<'_> {
+        Delays { policy: self, random, given: 0, least: flaps.0 }
+    }
+}
+
+/// How many connections in a row came back and were lost soon.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Flaps(usize);
+
+impl Flaps {
+    /// A connection that had come back was lost after this time.
+    pub(crate) fn lost_after(&mut self, lasted: Duration) {
+        self.0 = if lasted < LASTED { self.0.saturating_add(1) } else { 0 };
     }
 }
 
@@ -85,6 +104,8 @@ pub(crate) struct Delays<'a> {
     policy: &'a Reconnect,
     random: fn() -> f64,
     given: usize,
+    /// No delay is one of those before this one.
+    least: usize,
 }
 
 impl Iterator for Delays<'_> {
@@ -94,10 +115,12 @@ impl Iterator for Delays<'_> {
         if self.policy.attempts.is_some_and(|most| self.given >= most) {
             return None;
         }
+        let next = self.given.max(self.least);
         let delay = match &self.policy.delays {
-            Schedule::Fixed(delays) => *delays.get(self.given)?,
+            Schedule::Fixed(delays) if self.given >= delays.len() => return None,
+            Schedule::Fixed(delays) => *delays.get(next).or(delays.last())?,
             Schedule::Exponential { first, most } => {
-                let doubled = 2_u32.checked_pow(self.given.try_into().unwrap_or(u32::MAX));
+                let doubled = 2_u32.checked_pow(next.try_into().unwrap_or(u32::MAX));
                 let delay = doubled.and_then(|times| first.checked_mul(times)).map_or(*most, |delay| delay.min(*most));
                 delay.mul_f64(0.5 + (self.random)().clamp(0.0, 1.0) / 2.0)
             }
@@ -114,11 +137,31 @@ pub(crate) fn random() -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::Reconnect;
+    use super::{Flaps, LASTED, Reconnect};
     use std::time::Duration;
 
     fn seconds(policy: &Reconnect, random: fn() -> f64, count: usize) -> Vec<f64> {
-        policy.delays(random).take(count).map(|delay| delay.as_secs_f64()).collect()
+        policy.delays(Flaps::default(), random).take(count).map(|delay| delay.as_secs_f64()).collect()
+    }
+
+    #[test]
+    fn connections_that_do_not_last_make_the_delays_longer() {
+        let policy = Reconnect::default();
+        let delays = |policy: &Reconnect, flaps| {
+            policy.delays(flaps, || 1.0).take(4).map(|delay| delay.as_secs()).collect::<Vec<_>>()
+        };
+        let mut flaps = Flaps::default();
+        for expected in [[0, 2, 10, 30], [2, 2, 10, 30], [10, 10, 10, 30], [30; 4], [30; 4]] {
+            assert_eq!(delays(&policy, flaps), expected);
+            flaps.lost_after(LASTED - Duration::from_millis(1));
+        }
+        let doubling = Reconnect::exponential(Duration::from_secs(1), Duration::from_secs(20));
+        assert_eq!(delays(&doubling, flaps), [20; 4]);
+        flaps.lost_after(LASTED);
+        assert_eq!(delays(&policy, flaps), [0, 2, 10, 30]);
+        flaps.lost_after(Duration::ZERO);
+        assert_eq!(delays(&doubling, flaps), [2, 2, 4, 8]);
+        assert!(delays(&Reconnect::never(), flaps).is_empty());
     }
 
     #[test]
@@ -134,7 +177,7 @@ mod tests {
         let policy = Reconnect::exponential(Duration::from_secs(1), Duration::from_secs(10));
         assert_eq!(seconds(&policy, || 1.0, 6), [1.0, 2.0, 4.0, 8.0, 10.0, 10.0]);
         assert_eq!(seconds(&policy, || 0.0, 6), [0.5, 1.0, 2.0, 4.0, 5.0, 5.0]);
-        assert_eq!(policy.delays(|| 1.0).nth(5000), Some(Duration::from_secs(10)));
+        assert_eq!(policy.delays(Flaps::default(), || 1.0).nth(5000), Some(Duration::from_secs(10)));
         assert_eq!(seconds(&policy.attempts(1), || 1.0, 6), [1.0]);
     }
 

@@ -60,6 +60,27 @@ async fn a_lost_connection_comes_back_with_a_new_id() {
 }
 
 #[tokio::test]
+async fn a_server_that_throws_it_out_again_and_again_is_not_hammered_at() {
+    let fake = Fake::new().await;
+    let pause = Duration::from_millis(200);
+    let builder = Connection::builder(fake.at("/hub")).reconnect(Reconnect::after([Duration::ZERO, pause]));
+    let (connection, mut socket) = open(&fake, builder).await;
+    let mut events = connection.events();
+    let close = "{\"type\":7,\"allowReconnect\":true}\u{1e}";
+    // The first loss is tried again at once, the others are not, and none of them is the last.
+    for least in [Duration::ZERO, pause, pause, pause] {
+        let lost = std::time::Instant::now();
+        socket.send(close).await;
+        assert!(matches!(deadline("the loss", events.next()).await, Some(Event::Reconnecting(_))));
+        // One attempt fails on the way.
+        fake.answer("503 Service Unavailable", "", "").await;
+        assert!(lost.elapsed() >= least);
+        socket = negotiate_and_open(&fake, "next").await;
+        assert!(matches!(deadline("the connection", events.next()).await, Some(Event::Reconnected(_))));
+    }
+}
+
+#[tokio::test]
 async fn it_gives_up_when_the_delays_are_used_up() {
     // P-CLI-05
     let fake = Fake::new().await;
