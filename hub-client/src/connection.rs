@@ -91,8 +91,12 @@ impl Connection {
         let _ = self.inner.runtime.set(runtime);
     }
 
-    /// Calls `target` and waits for its result. Dropping the future cancels the call: the hub is told, and may have run it.
-    /// Hubs of `hub-server` give it up where it waits; those of ASP.NET Core up to version 10 run it to its end (P-CAN-04).
+    /// Calls `target` and waits for its result.
+    ///
+    /// Dropping the future cancels the call: the hub is told (`CancelInvocation`, P-CX-01), and an answer that still comes
+    /// is nobody's. A method that does not take part in its cancellation runs to its end all the same, with hubs of
+    /// `hub-server` and of ASP.NET Core 11 alike; before 11 every one there did (P-CX-02, P-CAN-05). A call that uploads is
+    /// told by the end of its uploads instead, as by .NET (P-CAN-01).
     ///
     /// # Errors
     /// See [`CallError`]: the call was refused, failed on the hub, or lost its connection; or the result is no `T`.
@@ -125,7 +129,8 @@ impl Connection {
     }
 
     /// Calls `target` without waiting for an answer. Success means that the call was handed over to a connection, in order;
-    /// with [`WhileReconnecting::Wait`] that is waited for.
+    /// with [`WhileReconnecting::Wait`] that is waited for. What is handed over cannot be cancelled: the hub is told nothing
+    /// (P-CX-09).
     ///
     /// # Errors
     /// When there is no connection, or an argument cannot be encoded.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use client_tests::{ConformanceHubProxy, Fake, Socket};
+use client_tests::{ConformanceHubProxy, Fake, Socket, deadline};
 use futures_util::{StreamExt, future::join, stream};
 use hub_client::{Connection, Reconnect, State, WhileReconnecting};
 use hub_core::{CallError, Upload};
@@ -89,4 +89,24 @@ async fn the_uploads_of_a_call_that_is_given_up_end() {
     assert!(socket.receive().await.contains("\"Sum\""));
     let end = "{\"type\":3,\"invocationId\":\"1\",\"error\":\"Stream canceled by client.\"}\u{1e}";
     assert_eq!(socket.receive().await, end);
+}
+
+#[tokio::test]
+async fn a_send_is_never_cancelled() {
+    // P-CX-09: it has no id.
+    let (connection, mut socket) = open().await;
+    connection.send("First", ()).await.unwrap();
+    connection.with_deadline(PATIENCE).send("Second", ()).await.unwrap();
+    let sends = async {
+        let mut received = String::new();
+        while !received.contains("Last") {
+            received += &socket.receive().await;
+        }
+        received
+    };
+    tokio::time::sleep(2 * PATIENCE).await;
+    connection.send("Last", ()).await.unwrap();
+    let received = deadline("the sends", sends).await;
+    let sent = |name| format!("{{\"type\":1,\"target\":\"{name}\",\"arguments\":[]}}\u{1e}");
+    assert_eq!(received, ["First", "Second", "Last"].map(sent).concat());
 }
