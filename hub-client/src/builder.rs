@@ -17,7 +17,7 @@ use crate::cookies::Cookies;
 use crate::dial::Dialer;
 use crate::driver::Driver;
 use crate::error::ConnectError;
-use crate::handlers::{Handlers, NoticeInbox};
+use crate::handlers::{Handlers, NoticeInbox, Unanswered};
 use crate::lifecycle::Lifecycle;
 use crate::on::Handler;
 use crate::options::{Options, WhileReconnecting};
@@ -312,6 +312,7 @@ impl Builder {
             uploads: Uploads::default(),
             handlers: Arc::clone(&self.handlers),
             notices: Arc::clone(&notices),
+            unanswered: Unanswered::default(),
             arrivals,
             pressed: false,
             epoch: 0,

@@ -7,6 +7,7 @@ use hub_core::session::CallKey;
 use hub_core::{CallError, InvocationId, OutgoingUpload, Payload};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+use crate::handlers::Share;
 use crate::inbox::Inbox;
 use crate::polled::{Arrivals, Arrived};
 
@@ -21,6 +22,7 @@ pub(crate) enum Command {
         epoch: u64,
         key: CallKey,
         outcome: Outcome,
+        share: Share,
     },
     /// Say when all that was asked before is written.
     Flush(oneshot::Sender<()>),

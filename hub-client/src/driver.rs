@@ -19,8 +19,8 @@ use crate::calls::Calls;
 use crate::commands::{Command, Outgoing, Waiting};
 use crate::error::Ended;
 use crate::events;
-use crate::handlers::{Handlers, NoticeInbox, Question};
-use crate::inbox::Fill;
+use crate::handlers::{Handlers, NoticeInbox, Question, Unanswered};
+use crate::inbox::{Fill, OVERFULL};
 use crate::polled::{Arrivals, Arrived};
 use crate::transport::{Lost, Received};
 use crate::uploads::Uploads;
@@ -40,6 +40,7 @@ pub(crate) struct Driver {
     pub(crate) uploads: Uploads,
     pub(crate) handlers: Arc<Handlers>,
     pub(crate) notices: Arc<NoticeInbox>,
+    pub(crate) unanswered: Unanswered,
     /// Where questions go instead of to the handlers, when the application drains.
     pub(crate) arrivals: Option<Arc<Arrivals>>,
     /// Whether too many notices waited when last looked at.
@@ -141,6 +142,7 @@ impl Pump<'_> {
 
     /// Takes what the hub sent, unless readers or handlers have to catch up first.
     fn poll_session(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let was_full = !self.link.session.wants_input();
         let mut progress = false;
         while self.ended.is_none()
             && self.link.session.output_len() < WRITE_BATCH
@@ -150,10 +152,15 @@ impl Pump<'_> {
             self.handle_output(output);
             progress = true;
         }
-        progress
+        // The beginning of a message gives no output, but room for the rest of it.
+        progress || was_full && self.link.session.wants_input()
     }
 
     fn poll_stalled(&mut self, cx: &mut Context<'_>) -> bool {
+        // Each answer comes here, and the question is looked at anew.
+        if self.driver.unanswered.bytes() > OVERFULL {
+            return true;
+        }
         let mut notices = Fill::Room;
         if self.driver.pressed {
             (notices, _) = self.driver.notices.poll_level(cx);
@@ -190,14 +197,15 @@ impl Pump<'_> {
     /// The hub calls: notices wait for each other, questions for nobody (P-CR-09).
     fn begin(&mut self, call: IncomingCall) {
         let IncomingCall { key, target, arguments, wants, .. } = call;
+        let size = arguments.payload().bytes().len();
         if wants == Wants::Nothing {
-            let size = arguments.payload().bytes().len();
             self.driver.pressed |= self.driver.notices.push((target, arguments), size) > Fill::Room;
             self.link.session.answer(key, Outcome::Void);
             return;
         }
-        let Driver { handlers, arrivals, to_self, epoch, .. } = &*self.driver;
-        let question = Question { target, arguments, key, epoch: *epoch, answer_to: to_self.clone() };
+        let Driver { handlers, arrivals, to_self, epoch, unanswered, .. } = &*self.driver;
+        let share = unanswered.add(size);
+        let question = Question { share, target, arguments, key, epoch: *epoch, answer_to: to_self.clone() };
         match arrivals {
             None => question.spawn(handlers),
             Some(arrivals) => arrivals.push(Arrived::Question(question)),
@@ -234,7 +242,8 @@ impl Pump<'_> {
                     self.link.session.cancel(&id);
                 }
             }
-            Command::Answer { epoch, key, outcome } => {
+            Command::Answer { epoch, key, outcome, share } => {
+                drop(share);
                 if epoch == self.driver.epoch {
                     self.link.session.answer(key, outcome);
                 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures_util::FutureExt;
@@ -173,8 +173,39 @@ fn general(target: &str) -> String {
     format!("An unexpected error occurred invoking '{target}' on the client.")
 }
 
+/// How many bytes of questions are not answered yet.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Unanswered(Arc<AtomicUsize>);
+
+impl Unanswered {
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// So many more, until what this gives is dropped.
+    pub(crate) fn add(&self, bytes: usize) -> Share {
+        self.0.fetch_add(bytes, Ordering::Relaxed);
+        Share { of: self.clone(), bytes }
+    }
+}
+
+/// What one question holds of them.
+#[derive(Debug)]
+pub(crate) struct Share {
+    of: Unanswered,
+    bytes: usize,
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.of.0.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
 /// A call by the hub that wants an answer.
 pub(crate) struct Question {
+    /// It goes with the answer, so that the driver looks for room when it is given back.
+    pub(crate) share: Share,
     pub(crate) target: Target,
     pub(crate) arguments: Args,
     pub(crate) key: CallKey,
@@ -195,7 +226,7 @@ impl Question {
     pub(crate) fn answer(self, outcome: Outcome) {
         if let Some(driver) = self.answer_to.upgrade() {
             // The connection may have ended meanwhile.
-            let _ = driver.send(Command::Answer { epoch: self.epoch, key: self.key, outcome });
+            let _ = driver.send(Command::Answer { epoch: self.epoch, key: self.key, outcome, share: self.share });
         }
     }
 }

@@ -18,7 +18,10 @@ pub(crate) enum Fill {
 }
 
 /// From how many bytes on an inbox is overfull.
-const OVERFULL: usize = 16 * 1024 * 1024;
+pub(crate) const OVERFULL: usize = 16 * 1024 * 1024;
+
+/// What one that waits takes beside its own bytes. Many that are empty take memory too.
+const ENTRY: usize = 128;
 
 /// A queue from the driver to one reader. It takes whatever is pushed: the driver asks for room before it reads on.
 pub(crate) struct Inbox<T> {
@@ -59,6 +62,7 @@ impl<T> Inbox<T> {
 
     /// Adds something of this size. Gives how much waits now.
     pub(crate) fn push(&self, item: T, size: usize) -> Fill {
+        let size = size + ENTRY;
         let mut state = lock(&self.state);
         if state.ended {
             return Fill::Room;

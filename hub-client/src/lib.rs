@@ -81,6 +81,14 @@
 //! stream, or its handlers do not keep up, the client reads no more from the socket, unless somebody waits for
 //! something else that must come through it; see [`Builder::stream_buffer`].
 //!
+//! # What a server can make it hold
+//!
+//! A server is trusted with the program's time, not with its memory. At most there are, for each connection: one message
+//! of [`Builder::receive_limit`] that has begun, 16 MiB of notices whose handlers have not begun, 10,000 questions or
+//! 16 MiB of them that are not answered, 16 MiB of items of each stream that the program has open, each with one message
+//! beyond that, the answers to two pings, and a hundred cookies of 4 KiB. A negotiation's answer has 256 KiB, that to the
+//! handshake 32 KiB.
+//!
 //! # Proxies
 //!
 //! Connections go through the HTTP proxies that `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` name, as those
