@@ -147,7 +147,7 @@ async fn a_handler_may_stop_its_connection_and_wait_for_the_end() {
 
 #[tokio::test]
 async fn what_came_before_a_write_failed_is_still_handled() {
-    const NOTICES: usize = 3200;
+    const NOTICES: usize = 6000;
     let fake = Fake::new().await;
     let (handled, goes_on) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
     let (count, wait) = (Arc::clone(&handled), Arc::clone(&goes_on));
