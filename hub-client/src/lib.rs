@@ -110,8 +110,10 @@
 //!
 //! For those who read the code, in this order:
 //! 1. `builder.rs` collects options, which `options.rs` checks;
-//! 2. `attempt.rs` makes one attempt to connect: `negotiate.rs` over `request.rs`, then `transport/web_socket.rs`, both
-//!    on a socket from `dial.rs`, through the tunnel of a `proxy.rs` where there is one, then the handshake;
+//! 2. `attempt.rs` makes one attempt to connect: `negotiate.rs` over `request.rs`, then `transport/upgrade.rs`, both on a
+//!    socket from `dial.rs`, through the tunnel of a `proxy.rs` where there is one, with the `cookies.rs` that servers set
+//!    and what `trust.rs` lets them have; then the handshake, over `transport/web_socket.rs`, which reads `frames.rs` and
+//!    writes `masked.rs`;
 //! 3. `connection.rs` is the handle. What it wants goes through `commands.rs` to
 //! 4. `driver.rs`, which runs a connected socket around [`hub_core::session::Session`], with the open calls in
 //!    `calls.rs` and the streams to the hub in `uploads.rs`;

@@ -272,6 +272,17 @@ async fn connections_that_are_lost() {
         assert_eq!((done.code, done.err), (code, format!("hubcall: {text}\n")));
     }
 
+    // A message has its limit.
+    let fake = Fake::new().await;
+    let running = Running::start(&["--skip-negotiation", "listen", &fake.at("/hub"), "M", "--receive-limit", "1000"]);
+    let mut socket = fake.open().await;
+    socket.send(&"x".repeat(1001)).await;
+    while !matches!(&*socket.receive().await, "closed 1000" | "ended") {}
+    drop(socket);
+    let done = running.finish().await;
+    let text = "hubcall: The server sent a message of more than 1000 bytes, the receive_limit.\n";
+    assert_eq!((done.code, &*done.err), (3, text));
+
     // Nobody answers.
     let silent = Fake::new().await;
     let late = run(&["--timeout", "0.2", "call", &silent.at("/hub"), "Add"]).await;
@@ -343,6 +354,8 @@ async fn what_makes_no_sense_is_a_usage_error() {
         (&["call", "http://127.0.0.1:1/", "Say", "hello"], "argument 1 of Say is not JSON: `hello`: expected value"),
         (&["call", "http://127.0.0.1:1/", "M", "-H", "a b: c"], "header is `a b`, which is outside of its range: "),
         (&["call", "http://127.0.0.1:1/", "M", "--proxy", "ftp://p"], "proxy is `ftp://p`, which is outside"),
+        (&["call", "http://127.0.0.1:1/", "M", "--trust-host", "a:1"], "trust_host is `a:1`, which is outside of its"),
+        (&["call", "http://127.0.0.1:1/", "M", "--receive-limit", "0"], "receive_limit is 0, which is outside of its"),
         (&["call", "http://127.0.0.1:1/", "M", "--token", "a\nb"], "access_token is `..`, which is outside of"),
     ] {
         let done = run(words).await;

@@ -34,10 +34,12 @@ Options:
       --no-proxy           ignore HTTP_PROXY, HTTPS_PROXY and ALL_PROXY
       --protocol NAME      json (the default) or messagepack
       --proxy ADDRESS      go through this proxy, such as http://user:password@proxy:3128
+      --receive-limit N    how many bytes a message of the hub may have: 16777216 (16 MiB) unless given
       --skip-negotiation   open the WebSocket at once
       --timeout SECONDS    how long to wait for the connection, and then for each answer, item or message;
                            fractions are allowed; for ever unless given, but for the connection
       --token TOKEN        send this access token with every request
+      --trust-host HOST    send token and headers to this host too, when the server redirects there; may be repeated
   -h, --help               print this
   -V, --version            print the version
 
@@ -71,6 +73,8 @@ pub(crate) struct Command {
     pub(crate) no_proxy: bool,
     pub(crate) skip_negotiation: bool,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) receive_limit: Option<usize>,
+    pub(crate) trusted: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -102,6 +106,8 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Parsed,
         no_proxy: false,
         skip_negotiation: false,
         timeout: None,
+        receive_limit: None,
+        trusted: Vec::new(),
     };
     loop {
         // A negative number is an argument, not an option.
@@ -123,6 +129,8 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Parsed,
             Arg::Long("no-proxy") => command.no_proxy = true,
             Arg::Long("skip-negotiation") => command.skip_negotiation = true,
             Arg::Long("timeout") => command.timeout = Some(seconds(&text(parser.value()?)?)?),
+            Arg::Long("receive-limit") => command.receive_limit = Some(bytes(&text(parser.value()?)?)?),
+            Arg::Long("trust-host") => command.trusted.push(text(parser.value()?)?),
             Arg::Long("count") => count = Some(number(&text(parser.value()?)?)?),
             other => return Err(other.unexpected().into()),
         }
@@ -191,6 +199,10 @@ fn seconds(text: &str) -> Result<Duration, Failure> {
 fn number(text: &str) -> Result<u64, Failure> {
     let number = text.parse().ok().filter(|number| *number > 0);
     number.ok_or_else(|| usage(format!("--count is `{text}`: it is a whole number from 1 on")))
+}
+
+fn bytes(text: &str) -> Result<usize, Failure> {
+    text.parse().map_err(|_| usage(format!("--receive-limit is `{text}`: it is a number of bytes, from 1 on")))
 }
 
 /// Reads one argument of a call. `number` counts from 1.
@@ -301,6 +313,7 @@ mod tests {
             (&["--timeout", "soon"], "--timeout is `soon`: it is a number of seconds from 0.001 to 86400"),
             (&["--timeout", "-1"], "--timeout is `-1`: it is a number of seconds from 0.001 to 86400"),
             (&["--timeout", "inf"], "--timeout is `inf`: it is a number of seconds from 0.001 to 86400"),
+            (&["--receive-limit", "1M"], "--receive-limit is `1M`: it is a number of bytes, from 1 on"),
             (&["--protocol", "xml"], "--protocol is `xml`: it is json or messagepack"),
             (&["--header", "secret"], "--header has no colon: it is 'Name: value'"),
             (&["--verbose"], "invalid option '--verbose'"),

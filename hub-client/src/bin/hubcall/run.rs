@@ -188,6 +188,12 @@ fn builder(command: &Command) -> Builder {
     for (name, value) in &command.headers {
         builder = builder.header(name, value);
     }
+    for host in &command.trusted {
+        builder = builder.trust_host(host);
+    }
+    if let Some(limit) = command.receive_limit {
+        builder = builder.receive_limit(limit);
+    }
     if command.timeout.is_some() {
         // It is for all the steps to a connection, whichever of them takes so long.
         builder = builder.request_timeout(MAX_TIMEOUT).handshake_timeout(MAX_TIMEOUT);
