@@ -54,6 +54,7 @@ impl Fake {
     }
 
     /// Takes one WebSocket, and answers with these headers beside those that are needed.
+    #[expect(clippy::result_large_err, reason = "it is the library's type")]
     async fn upgrade_with(&self, headers: &str) -> Socket {
         let socket = self.accept().await;
         let add = |_: &Request, mut response: Response| {
