@@ -18,6 +18,7 @@ use crate::dial::Dialer;
 use crate::driver::Driver;
 use crate::error::ConnectError;
 use crate::handlers::{Handlers, NoticeInbox, Unanswered};
+use crate::inbox::Scales;
 use crate::lifecycle::Lifecycle;
 use crate::on::Handler;
 use crate::options::{Options, WhileReconnecting};
@@ -313,6 +314,8 @@ impl Builder {
             handlers: Arc::clone(&self.handlers),
             notices: Arc::clone(&notices),
             unanswered: Unanswered::default(),
+            scales: Scales::default(),
+            read: 0,
             arrivals,
             pressed: false,
             epoch: 0,

@@ -30,11 +30,11 @@ impl Calls {
         Some(waiting)
     }
 
-    /// Hands an item of a stream over.
-    pub(crate) fn item(&mut self, id: &InvocationId, item: Payload) {
+    /// Hands an item of a stream over, when so many bytes have been read.
+    pub(crate) fn item(&mut self, id: &InvocationId, item: Payload, read: u64) {
         if let Some(Waiting::ForItems(items)) = self.open.get(id) {
             let size = item.bytes().len();
-            self.pressed |= items.push(Ok(item), size) > Fill::Room;
+            self.pressed |= items.push(Ok(item), size, read) > Fill::Room;
         }
     }
 

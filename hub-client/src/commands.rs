@@ -90,7 +90,7 @@ impl Waiting {
             Self::ForAnswer(answer) => _ = answer.send(Err(error)),
             Self::ForTurn(turn) => turn.answer(Err(error)),
             Self::ForItems(items) => {
-                items.push(Err(error), 0);
+                items.push(Err(error), 0, 0);
                 items.end();
             }
         }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use hub_core::Codec;
 use hub_core::message::Outcome;
 use hub_core::session::{Ending, IncomingCall, Output, Wants};
@@ -20,7 +21,7 @@ use crate::commands::{Command, Outgoing, Waiting};
 use crate::error::Ended;
 use crate::events;
 use crate::handlers::{Handlers, NoticeInbox, Question, Unanswered};
-use crate::inbox::{Fill, OVERFULL};
+use crate::inbox::{Fill, OVERFULL, Scales};
 use crate::polled::{Arrivals, Arrived};
 use crate::transport::{Lost, Received};
 use crate::uploads::Uploads;
@@ -41,6 +42,9 @@ pub(crate) struct Driver {
     pub(crate) handlers: Arc<Handlers>,
     pub(crate) notices: Arc<NoticeInbox>,
     pub(crate) unanswered: Unanswered,
+    pub(crate) scales: Scales,
+    /// How many bytes were read from all sockets so far.
+    pub(crate) read: u64,
     /// Where questions go instead of to the handlers, when the application drains.
     pub(crate) arrivals: Option<Arc<Arrivals>>,
     /// Whether too many notices waited when last looked at.
@@ -125,7 +129,7 @@ impl Pump<'_> {
             return false;
         };
         match received {
-            Received::Bytes(bytes) => self.link.session.handle_bytes(now, bytes),
+            Received::Bytes(bytes) => self.take(now, bytes),
             Received::End(why) => {
                 *receiving = false;
                 // What came before the end is taken first, and may say more.
@@ -138,6 +142,11 @@ impl Pump<'_> {
             Received::Failed(error) => self.link.session.fail(error),
         }
         true
+    }
+
+    fn take(&mut self, now: Instant, bytes: Bytes) {
+        self.driver.read += bytes.len() as u64;
+        self.link.session.handle_bytes(now, bytes);
     }
 
     /// Takes what the hub sent, unless readers or handlers have to catch up first.
@@ -172,7 +181,7 @@ impl Pump<'_> {
     fn handle_output(&mut self, output: Output) {
         match output {
             Output::Call(call) => self.begin(call),
-            Output::Item { id, item } => self.driver.calls.item(&id, item),
+            Output::Item { id, item } => self.driver.calls.item(&id, item, self.driver.read),
             Output::Answered { id, outcome } => {
                 self.driver.uploads.stop(&id);
                 self.driver.calls.answered(&id, outcome, self.driver.codec);
@@ -199,10 +208,11 @@ impl Pump<'_> {
         let IncomingCall { key, target, arguments, wants, .. } = call;
         let size = arguments.payload().bytes().len();
         if wants == Wants::Nothing {
-            self.driver.pressed |= self.driver.notices.push((target, arguments), size) > Fill::Room;
+            self.driver.pressed |= self.driver.notices.push((target, arguments), size, self.driver.read) > Fill::Room;
             self.link.session.answer(key, Outcome::Void);
             return;
         }
+        let size = self.driver.scales.weigh(size, self.driver.read);
         let Driver { handlers, arrivals, to_self, epoch, unanswered, .. } = &*self.driver;
         let share = unanswered.add(size);
         let question = Question { share, target, arguments, key, epoch: *epoch, answer_to: to_self.clone() };
@@ -316,7 +326,7 @@ impl Pump<'_> {
         while self.ended.is_none()
             && let Poll::Ready(Received::Bytes(bytes)) = self.link.transport.poll_receive(cx)
         {
-            self.link.session.handle_bytes(now, bytes);
+            self.take(now, bytes);
             self.take_rest(now);
         }
         self.ended.get_or_insert(Ended::Lost(why));

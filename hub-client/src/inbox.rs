@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
 
 use crate::lock;
+use crate::transport::web_socket::LARGEST_READ;
 
 /// How much waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,6 +24,26 @@ pub(crate) const OVERFULL: usize = 16 * 1024 * 1024;
 /// What one that waits takes beside its own bytes. Many that are empty take memory too.
 const ENTRY: usize = 128;
 
+/// What one that waits may keep of what was read together with it, in bytes: a small part keeps the whole of a read.
+const MOST_KEPT: u64 = LARGEST_READ as u64;
+
+/// Weighs what waits by the memory that it keeps.
+#[derive(Debug, Default)]
+pub(crate) struct Scales {
+    /// How much had been read when something was weighed the last time.
+    read: u64,
+}
+
+impl Scales {
+    /// The weight of something of this size, when so many bytes have been read from the connection so far. What was read
+    /// since the last one waits with it, whatever became of the rest.
+    pub(crate) fn weigh(&mut self, size: usize, read: u64) -> usize {
+        let kept = read.saturating_sub(self.read).min(MOST_KEPT);
+        self.read = self.read.max(read);
+        size.max(usize::try_from(kept).unwrap_or(usize::MAX)) + ENTRY
+    }
+}
+
 /// A queue from the driver to one reader. It takes whatever is pushed: the driver asks for room before it reads on.
 pub(crate) struct Inbox<T> {
     /// From how many on the driver is to wait.
@@ -33,6 +54,7 @@ pub(crate) struct Inbox<T> {
 struct State<T> {
     waiting: VecDeque<(T, usize)>,
     bytes: usize,
+    scales: Scales,
     /// How many there were, up to now.
     pushed: u64,
     /// How many of them the reader is done with: it has come back for the next one.
@@ -50,6 +72,7 @@ impl<T> Inbox<T> {
         let state = State {
             waiting: VecDeque::new(),
             bytes: 0,
+            scales: Scales::default(),
             pushed: 0,
             done: 0,
             waits: None,
@@ -60,13 +83,14 @@ impl<T> Inbox<T> {
         Self { bound, state: Mutex::new(state) }
     }
 
-    /// Adds something of this size. Gives how much waits now.
-    pub(crate) fn push(&self, item: T, size: usize) -> Fill {
-        let size = size + ENTRY;
+    /// Adds something of this size, when so many bytes have been read from the connection so far. Gives how much waits
+    /// now.
+    pub(crate) fn push(&self, item: T, size: usize, read: u64) -> Fill {
         let mut state = lock(&self.state);
         if state.ended {
             return Fill::Room;
         }
+        let size = state.scales.weigh(size, read);
         state.waiting.push_back((item, size));
         state.bytes += size;
         state.pushed += 1;
@@ -155,18 +179,18 @@ fn wake(waker: Option<Waker>) {
 mod tests {
     use std::task::{Context, Poll, Waker};
 
-    use super::{Fill, Inbox};
+    use super::{ENTRY, Fill, Inbox, LARGEST_READ, Scales};
 
     #[test]
     fn what_waits_is_taken_in_order_and_behind_it_the_end() {
         let inbox = Inbox::new(2);
         let mut cx = Context::from_waker(Waker::noop());
         assert!(inbox.poll_take(&mut cx).is_pending());
-        assert_eq!(inbox.push('a', 3), Fill::Room);
-        assert_eq!(inbox.push('b', 4), Fill::Full);
+        assert_eq!(inbox.push('a', 3, 10), Fill::Room);
+        assert_eq!(inbox.push('b', 4, 10), Fill::Full);
         assert_eq!(inbox.poll_level(&mut cx), (Fill::Full, false));
         inbox.end();
-        assert_eq!(inbox.push('c', 1), Fill::Room);
+        assert_eq!(inbox.push('c', 1, 10), Fill::Room);
         assert_eq!(inbox.poll_take(&mut cx), Poll::Ready(Some('a')));
         assert_eq!(inbox.poll_take(&mut cx), Poll::Ready(Some('b')));
         assert_eq!(inbox.poll_take(&mut cx), Poll::Ready(None));
@@ -174,12 +198,23 @@ mod tests {
     }
 
     #[test]
+    fn what_waits_weighs_what_it_keeps() {
+        let mut scales = Scales::default();
+        // Small ones out of one read share it.
+        assert_eq!([scales.weigh(10, 5000), scales.weigh(10, 5000)], [5000 + ENTRY, 10 + ENTRY]);
+        // A large one has its own bytes, a rare one the whole of a read.
+        assert_eq!(scales.weigh(1_000_000, 1_005_000), 1_000_000 + ENTRY);
+        assert_eq!(scales.weigh(10, u64::MAX), LARGEST_READ + ENTRY);
+        assert_eq!(scales.weigh(10, 0), 10 + ENTRY);
+    }
+
+    #[test]
     fn the_reader_is_done_with_what_it_took_when_it_comes_back() {
         let inbox = Inbox::new(2);
         let mut cx = Context::from_waker(Waker::noop());
         assert_eq!(inbox.poll_done(&mut cx, 0), Poll::Ready(()));
-        inbox.push('a', 1);
-        inbox.push('b', 1);
+        inbox.push('a', 1, 0);
+        inbox.push('b', 1, 0);
         assert!(inbox.poll_take(&mut cx).is_ready());
         assert!(inbox.poll_done(&mut cx, 1).is_pending());
         assert!(inbox.poll_take(&mut cx).is_ready());

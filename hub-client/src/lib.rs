@@ -74,8 +74,8 @@
 //! One task owns the socket. Handlers run in another: notices one after the other in the order in which they came,
 //! questions beside them, so that a handler may call the hub and wait for the answer. What becomes of the connection
 //! ([`Event`], [`Connection::closed`]) is told behind the notices that came before, whose handlers may take
-//! [`Builder::close_timeout`] for it. Uploads are polled by the first
-//! task; a stream that blocks its thread delays everything else.
+//! [`Builder::close_timeout`] for it. Uploads are polled by the first task; a stream that blocks its thread delays
+//! everything else.
 //!
 //! Whatever waits is bounded. A call waits for room in the send queue. When an application does not read the items of a
 //! stream, or its handlers do not keep up, the client reads no more from the socket, unless somebody waits for
@@ -86,8 +86,8 @@
 //! A server is trusted with the program's time, not with its memory. At most there are, for each connection: one message
 //! of [`Builder::receive_limit`] that has begun, 16 MiB of notices whose handlers have not begun, 10,000 questions or
 //! 16 MiB of them that are not answered, 16 MiB of items of each stream that the program has open, each with one message
-//! beyond that, the answers to two pings, and a hundred cookies of 4 KiB. A negotiation's answer has 256 KiB, that to the
-//! handshake 32 KiB.
+//! beyond that, the answers to two pings, and a hundred cookies of 4 KiB. What waits counts with what it keeps: 128 bytes
+//! more, and up to 64 KiB that were read together with it. A negotiation's answer has 256 KiB, that to the handshake 32 KiB.
 //!
 //! # Proxies
 //!

@@ -23,7 +23,7 @@ use crate::url::Url;
 const READ_BUFFER: usize = 16 * 1024;
 
 /// What is read at once of a long frame.
-const READ_LONG: usize = 64 * 1024;
+pub(crate) const LARGEST_READ: usize = 64 * 1024;
 
 /// With less room than this in the buffer there is a new one. Small messages that wait to be taken so share one.
 const LEAST_ROOM: usize = 1024;
@@ -110,7 +110,7 @@ impl WebSocket {
         let missing = usize::try_from(self.frames.missing()).unwrap_or(usize::MAX);
         let buffer = &mut self.frames.buffer;
         if buffer.capacity() - buffer.len() < LEAST_ROOM {
-            buffer.reserve(missing.clamp(READ_BUFFER, READ_LONG));
+            buffer.reserve(missing.clamp(READ_BUFFER, LARGEST_READ));
         }
         pin!(self.socket.read_buf(buffer)).poll(cx)
     }

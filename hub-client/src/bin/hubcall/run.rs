@@ -161,14 +161,15 @@ impl Run {
         connection.stop().await;
         // What came before the end is printed, however slowly it is read.
         drop(connection);
-        while lost
-            && left != Some(0)
-            && let Some(message) = messages.recv().await
-        {
-            output.line(&message)?;
-            left = left.map(|left| left - 1);
+        if lost {
+            while left != Some(0)
+                && let Some(message) = messages.recv().await
+            {
+                output.line(&message)?;
+                left = left.map(|left| left - 1);
+            }
+            output.flush()?;
         }
-        output.flush()?;
         // As many as were asked for are enough, whatever came then.
         if left == Some(0) { Ok(()) } else { outcome }
     }

@@ -61,9 +61,9 @@ async fn a_slow_reader_slows_the_server_down() {
     assert!(most > 0, "it was never ahead, so that nothing was tried");
 }
 
-/// Sends `count` messages, of which the client must not take all while nothing is handled: `begun` handlers begin, and the
-/// server has to wait. Then it goes on.
-async fn is_held_up(target: &str, id: &str, size: usize, count: usize, begun: usize) {
+/// Sends `count` messages of this `size`, each with something `before` it, of which the client must not take all while
+/// nothing is handled: `begun` handlers begin, and the server has to wait. Then it goes on.
+async fn is_held_up(target: &str, id: &str, size: usize, before: &str, count: usize, begun: usize) {
     let fake = Fake::new().await;
     let (taken, goes_on) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
     let (take, wait) = (Arc::clone(&taken), Arc::clone(&goes_on));
@@ -94,10 +94,10 @@ async fn is_held_up(target: &str, id: &str, size: usize, count: usize, begun: us
     let text = "x".repeat(size);
     let (mut writing, mut reading) = socket.stream.split();
     let mut server = Box::pin(async {
-        for batch in (0..count).collect::<Vec<_>>().chunks(1 + 100_000 / size) {
+        for batch in (0..count).collect::<Vec<_>>().chunks(1 + 100_000 / (size + before.len())) {
             let messages = batch.iter().map(|number| {
                 let id = if id.is_empty() { String::new() } else { format!("\"invocationId\":\"{id}{number}\",") };
-                format!("{{\"type\":1,{id}\"target\":\"{target}\",\"arguments\":[\"{text}\"]}}\u{1e}")
+                format!("{before}{{\"type\":1,{id}\"target\":\"{target}\",\"arguments\":[\"{text}\"]}}\u{1e}")
             });
             writing.send(messages.collect::<String>().into()).await.unwrap();
         }
@@ -128,10 +128,17 @@ async fn is_held_up(target: &str, id: &str, size: usize, count: usize, begun: us
 
 #[tokio::test]
 async fn questions_that_are_not_answered_are_held_up_by_their_bytes() {
-    is_held_up("Ask", "q", 1 << 19, 64, 32).await;
+    is_held_up("Ask", "q", 1 << 19, "", 64, 32).await;
 }
 
 #[tokio::test]
 async fn notices_that_are_next_to_nothing_count_too() {
-    is_held_up("Tell", "", 1, 600_000, 1).await;
+    is_held_up("Tell", "", 1, "", 600_000, 1).await;
+}
+
+#[tokio::test]
+async fn a_small_notice_does_not_keep_what_it_came_with() {
+    // A message of an unknown type is ignored (P-GEN-05), but it was read together with the notice.
+    let ignored = format!("{{\"type\":99,\"padding\":\"{}\"}}\u{1e}", "x".repeat(60_000));
+    is_held_up("Tell", "", 1, &ignored, 600, 1).await;
 }
