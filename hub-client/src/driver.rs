@@ -1,5 +1,8 @@
 //! The driver of a connected socket: the only task that touches it and its session.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};

@@ -53,17 +53,21 @@ impl WebSocket {
         headers: HeaderMap,
     ) -> Result<(Self, HeaderMap), ConnectError> {
         let Upgraded { socket, read, headers } = upgrade(dialer, url, headers).await?;
-        let web_socket = Self {
+        Ok((Self::new(socket, BytesMut::from(read)), headers))
+    }
+
+    /// On a socket that was upgraded, of which so much was read already.
+    pub(crate) fn new(socket: Box<dyn Socket>, read: BytesMut) -> Self {
+        Self {
             socket,
-            frames: Frames::new(BytesMut::from(read)),
+            frames: Frames::new(read),
             out: Outgoing::default(),
             unflushed: false,
             // P-WS-09
             code: CloseCode::Normal,
             is_closing: false,
             has_ended: false,
-        };
-        Ok((web_socket, headers))
+        }
     }
 
     /// The next bytes of messages, whatever the opcode (P-WS-03) and wherever they are cut. Pings are answered on the way;

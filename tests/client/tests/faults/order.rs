@@ -144,30 +144,3 @@ async fn a_handler_may_stop_its_connection_and_wait_for_the_end() {
     assert_eq!(deadline("the handler", ends.recv()).await, Some(Ended::Stopped));
     assert_eq!(deadline("the end", connection.closed()).await, Ended::Stopped);
 }
-
-#[tokio::test]
-async fn what_came_before_a_write_failed_is_still_handled() {
-    const NOTICES: usize = 6000;
-    let fake = Fake::new().await;
-    let (handled, goes_on) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
-    let (count, wait) = (Arc::clone(&handled), Arc::clone(&goes_on));
-    let builder = Connection::builder(fake.at("/hub")).on("Said", move || {
-        let (count, wait) = (Arc::clone(&count), Arc::clone(&wait));
-        async move {
-            wait.acquire().await.unwrap().forget();
-            count.fetch_add(1, Ordering::SeqCst);
-        }
-    });
-    let (connection, mut socket) = open(&fake, builder).await;
-    // More than may wait for the handler: the rest stays in the socket.
-    socket.send(&NOTICE.repeat(NOTICES)).await;
-    for _ in 0..1000 {
-        tokio::task::yield_now().await;
-    }
-    socket.cut();
-    let sends = async { while connection.send("Say", ()).await.is_ok() {} };
-    deadline("a write that fails", sends).await;
-    goes_on.add_permits(NOTICES);
-    deadline("the end", connection.closed()).await;
-    assert_eq!(handled.load(Ordering::SeqCst), NOTICES);
-}
