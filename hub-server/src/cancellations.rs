@@ -34,11 +34,6 @@ struct Watched {
 }
 
 impl Watched {
-    fn cancel(&self) {
-        self.cancelled.store(true, Ordering::Release);
-        self.on_cancelled.notify_waiters();
-    }
-
     fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Acquire)
     }
@@ -52,9 +47,12 @@ impl Cancellations {
             if table.over {
                 return;
             }
-            Arc::clone(&table.calls.entry(call).or_default().call)
+            let watched = Arc::clone(&table.calls.entry(call).or_default().call);
+            // Under the lock: else somebody who waits no more takes the call out of the table in between.
+            watched.cancelled.store(true, Ordering::Release);
+            watched
         };
-        watched.cancel();
+        watched.on_cancelled.notify_waiters();
     }
 
     /// The call is over.
@@ -71,7 +69,10 @@ impl Cancellations {
             table.over = true;
             std::mem::take(&mut table.calls)
         };
-        calls.values().for_each(|entry| entry.call.cancel());
+        for entry in calls.values() {
+            entry.call.cancelled.store(true, Ordering::Release);
+            entry.call.on_cancelled.notify_waiters();
+        }
     }
 
     pub(crate) fn is_cancelled(&self, call: CallKey) -> bool {
