@@ -83,7 +83,8 @@
 //!   own: `tokio::spawn(..).await`.
 //!
 //! Both happen when the caller cancels the call, and when its connection ends. A stream that nobody reads any more is
-//! always dropped.
+//! always dropped. A cancellation is read in its turn, as with ASP.NET Core: behind a call that waits for the one before it
+//! ([`HubOptions::maximum_parallel_invocations_per_client`]), it waits too.
 //!
 //! ```
 //! # use hub_core::Result;
