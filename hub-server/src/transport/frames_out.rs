@@ -148,7 +148,7 @@ impl FramesOut {
             written -= first.len();
             self.queue.pop_front();
         }
-        self.tail.advance(written);
+        self.tail.advance(written.min(self.tail.len()));
     }
 
     pub(super) fn taken(&self) -> u64 {

@@ -14,7 +14,8 @@ use hub_core::TransferFormat;
 /// What came in.
 #[derive(Debug)]
 pub(crate) enum Received {
-    /// Bytes as they came, cut anywhere. None when only what belongs to the transport came, which counts as work too.
+    /// Bytes as they came, cut anywhere, 16 KiB at most. Empty when only what belongs to the transport itself came, which
+    /// is work for the driver's budget too.
     Bytes(Bytes),
     /// The client ended the connection in the transport's own way, or is gone.
     End { closed: bool },

@@ -18,8 +18,8 @@ use super::frames_out::FramesOut;
 use super::socket::Socket;
 use super::{Lost, Received, Transport};
 
-/// How much is read at once, into the stack. What is handed up is no longer, and no longer-lived for it: a part of it that
-/// is kept holds this much at most.
+/// How much is read at once, in bytes, into the stack. What is handed up is copied from there, so a part of it that is kept
+/// holds no more than this.
 const READ: usize = 16 * 1024;
 
 /// A normal end (RFC 6455, 7.4.1).
@@ -27,8 +27,8 @@ const NORMAL: u16 = 1000;
 
 /// The server's end of a WebSocket.
 ///
-/// A message is handed up as it comes, within a frame too, so its length has no limit (P-WS-11): the hub's own messages in
-/// it have theirs. Nothing is kept of it, and an idle connection keeps no buffer.
+/// A message is handed up as it comes, within a frame too, so its length has no limit (P-WS-11): the hub's own messages
+/// in it have theirs. Nothing is kept of it, and an idle connection keeps no buffer.
 #[derive(Debug)]
 pub(crate) struct WebSocket<S = Socket> {
     socket: S,
@@ -56,8 +56,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         Self { socket, frames_in: FramesIn::default(), frames_out, ended: None, readable, on_readable }
     }
 
-    /// Takes the next piece of a message off the input, and sees to all else. `None` when the input is used up, or counts no
-    /// more.
+    /// Takes the next piece of a message off the input, and sees to all else. `None` when the input is used up, or
+    /// nothing counts any more.
     fn next<'a>(&mut self, input: &mut &'a mut [u8]) -> Option<Piece<'a>> {
         while self.ended.is_none() {
             match self.frames_in.next(input) {
@@ -200,8 +200,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for WebSocket
             return;
         }
         if let Some(Ended::Violated(_)) = self.ended {
-            // The connection fails at this end first (7.1.7). Closed over bytes that nobody has read, the socket would be reset,
-            // and the client might never see why.
+            // The connection fails at this end first (7.1.7). Closed over bytes that nobody has read, the socket would be
+            // reset, and the client might never see why.
             poll_fn(|cx| self.poll_shutdown(cx)).await;
         }
         if !matches!(self.ended, Some(Ended::Closed(_))) {

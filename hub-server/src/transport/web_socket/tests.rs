@@ -343,7 +343,7 @@ async fn the_socket_is_read_when_it_has_something_to_read() {
     let mut socket = WebSocket::new(Counting(server, Arc::clone(&asked)));
     for _ in 0..100 {
         // Other things wake the task.
-        poll_fn(|cx| Poll::Ready(assert!(socket.poll_receive(cx).is_pending()))).await;
+        assert!(poll_fn(|cx| Poll::Ready(socket.poll_receive(cx).is_pending())).await);
     }
     assert_eq!(asked.load(Ordering::Relaxed), 1);
     client.write_all(&frame(0x81, b"a")).await.unwrap();
