@@ -46,7 +46,7 @@ for (const wire of wires) {
     });
 
     test('/hub-auth closes a connection whose token expires (P-AUTH-09)', async t => {
-      const client = await connect(t, base, wire, '/hub-auth', { token: await getToken({ user: 'ann', ttl: 2 }) });
+      const client = await connect(t, base, wire, '/hub-auth', { token: await getToken({ user: 'ann', ttl: 5 }) });
       assert.equal(await client.closed(), null);
     });
 
@@ -116,7 +116,7 @@ describe('tokens in requests', { concurrency: true }, () => {
   }
 
   test('a token that expires closes the connection with leave to reconnect (P-AUTH-09, P-CLS-03)', async t => {
-    const peer = await openHub(t, base, `/hub-auth?access_token=${await getToken({ user: 'ann', ttl: 2 })}`);
+    const peer = await openHub(t, base, `/hub-auth?access_token=${await getToken({ user: 'ann', ttl: 5 })}`);
     assert.deepEqual(await peer.untilClosed(), { messages: [{ type: 7, allowReconnect: true }], code: 1000 });
   });
 

@@ -175,7 +175,7 @@ impl<'a> Replay<'a> {
             return Ok(());
         }
         let runs_out = self.transcript.scenario == "auth-expiry-reconnect" && name == "{jwt1}";
-        let ttl = if runs_out { 2 } else { 3600 };
+        let ttl = if runs_out { 5 } else { 3600 };
         let path = format!("/token?user=alice&role=admin&ttl={ttl}");
         let token = http::request(&self.server.address, "GET", &path, &[]).await?;
         self.names.bind(name, &token.body)
