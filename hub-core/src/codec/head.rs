@@ -4,7 +4,8 @@ use std::cell::Cell;
 use std::fmt;
 
 use rmp::Marker;
-use serde::de::{Error, Expected, Unexpected};
+use serde::de::value::{BorrowedBytesDeserializer, I8Deserializer};
+use serde::de::{DeserializeSeed, Deserializer, Error, Expected, IntoDeserializer, SeqAccess, Unexpected, Visitor};
 
 use super::msgpack::skip_value;
 use super::timestamp::DATE;
@@ -56,6 +57,7 @@ fn cut() -> Unreadable {
 }
 
 /// What begins at a place, without what belongs to it.
+#[derive(Clone, Copy)]
 pub(super) enum Head<'de> {
     Nil,
     Bool(bool),
@@ -195,5 +197,36 @@ impl<'de> Cursor<'de> {
     /// Steps over a value.
     pub(super) fn skip(&mut self) -> Result<(), Unreadable> {
         skip_value(&mut self.0).map_err(|_| cut())
+    }
+}
+
+/// An extension as a pair of its type and its bytes.
+pub(super) struct Extension<'de> {
+    /// Until it is taken.
+    pub(super) kind: Option<i8>,
+    pub(super) data: &'de [u8],
+}
+
+impl<'de> Deserializer<'de> for Extension<'de> {
+    type Error = Unreadable;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unreadable> {
+        visitor.visit_seq(self)
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+impl<'de> SeqAccess<'de> for Extension<'de> {
+    type Error = Unreadable;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Unreadable> {
+        match self.kind.take() {
+            Some(kind) => seed.deserialize::<I8Deserializer<Unreadable>>(kind.into_deserializer()).map(Some),
+            None => seed.deserialize(BorrowedBytesDeserializer::new(self.data)).map(Some),
+        }
     }
 }

@@ -3,20 +3,12 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use bytes::{BufMut, Bytes, BytesMut};
-use serde::Serialize;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
-use serde_json::ser::CompactFormatter;
 use serde_json::value::RawValue;
 
-use super::any_case::AnyCase;
-use super::second_look;
-use super::spelling::Names;
-use super::{Codec, MAX_DEPTH, Payload, REREAD_LIMIT};
+use super::{Codec, MAX_DEPTH, Payload};
 use crate::args::Args;
 use crate::error::ProtocolError;
 use crate::framing::RECORD_SEPARATOR;
@@ -256,7 +248,7 @@ fn payload(frame: &Bytes, value: &RawValue, max_depth: usize) -> Result<Payload,
 }
 
 /// Whether valid JSON nests deeper than this. The parser that skips over payloads uses no stack and has no such limit.
-fn is_deeper_than(limit: usize, json: &[u8]) -> bool {
+pub(super) fn is_deeper_than(limit: usize, json: &[u8]) -> bool {
     // No more opening brackets than levels: no need to look which of them stand in strings.
     if json.len() < 2 * limit || memchr::memchr2_iter(b'[', b'{', json).nth(limit).is_none() {
         return false;
@@ -385,64 +377,5 @@ fn write_text(text: &str, out: &mut BytesMut) {
         out.put_u8(b'"');
     } else {
         out.put_slice(serde_json::Value::from(text).to_string().as_bytes());
-    }
-}
-
-pub(super) fn write_value<T: Serialize + ?Sized>(value: &T, out: impl io::Write) -> serde_json::Result<()> {
-    value.serialize(&mut serde_json::Serializer::with_formatter(out, AsPeersDo))
-}
-
-pub(super) fn read_value<'de, S: DeserializeSeed<'de> + Clone>(json: &'de [u8], seed: S) -> Result<S::Value, String> {
-    let names = Names::of_type(std::any::type_name::<S::Value>());
-    let mut deserializer = serde_json::Deserializer::from_slice(json);
-    let read = AnyCase::new(seed.clone(), &names).deserialize(&mut deserializer);
-    let read = read.and_then(|value| deserializer.end().map(|()| value)).map_err(|error| error.to_string());
-    let unasked = names.unasked();
-    // Enums without a tag do not say that a member came twice.
-    let may_be_twice = |error: &String| error.starts_with("duplicate field") || names.has_kept_members();
-    if unasked.is_empty() && !read.as_ref().is_err_and(may_be_twice) {
-        return read;
-    }
-    match str::from_utf8(json) {
-        Ok(json) if json.len() <= REREAD_LIMIT && !is_deeper_than(MAX_DEPTH + 1, json.as_bytes()) => {
-            second_look::read(json.trim_ascii(), seed, &names, unasked).map_err(|error| error.to_string())
-        }
-        _ => read,
-    }
-}
-
-pub(super) fn from_base64(text: &str) -> Result<Vec<u8>, base64::DecodeError> {
-    STANDARD.decode(text)
-}
-
-/// More than the longest number takes, such as `-2.2250738585072014e-308`.
-const FLOAT_LENGTH: usize = 32;
-
-fn write_number<W: ?Sized + io::Write>(text: &io::Cursor<[u8; FLOAT_LENGTH]>, out: &mut W) -> io::Result<()> {
-    let text = text.get_ref().get(..text.position() as usize).unwrap_or_default();
-    out.write_all(text.strip_suffix(b".0").unwrap_or(text))
-}
-
-/// Compact JSON as .NET and JavaScript write it: byte arrays are base64 text (P-JSON-17), and a whole number is written as
-/// one, whatever its type: `2`, not `2.0`.
-struct AsPeersDo;
-
-impl serde_json::ser::Formatter for AsPeersDo {
-    fn write_f32<W: ?Sized + io::Write>(&mut self, out: &mut W, value: f32) -> io::Result<()> {
-        let mut text = io::Cursor::new([0; FLOAT_LENGTH]);
-        CompactFormatter.write_f32(&mut text, value)?;
-        write_number(&text, out)
-    }
-
-    fn write_f64<W: ?Sized + io::Write>(&mut self, out: &mut W, value: f64) -> io::Result<()> {
-        let mut text = io::Cursor::new([0; FLOAT_LENGTH]);
-        CompactFormatter.write_f64(&mut text, value)?;
-        write_number(&text, out)
-    }
-
-    fn write_byte_array<W: ?Sized + io::Write>(&mut self, out: &mut W, bytes: &[u8]) -> io::Result<()> {
-        out.write_all(b"\"")?;
-        out.write_all(STANDARD.encode(bytes).as_bytes())?;
-        out.write_all(b"\"")
     }
 }

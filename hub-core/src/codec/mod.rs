@@ -1,9 +1,11 @@
 //! The two hub protocols: bytes of one frame to a [`Message`] with its payloads left undecoded, and back.
 
 mod any_case;
+mod entries;
 mod head;
-pub(crate) mod json;
-pub(crate) mod msgpack;
+mod json;
+mod json_values;
+mod msgpack;
 mod pack;
 mod place;
 mod second_look;
@@ -115,7 +117,7 @@ impl Codec {
         let mut out = BytesMut::with_capacity(LAST.get().clamp(64, 4096));
         match self {
             Self::Json => {
-                json::write_value(value, (&mut out).writer()).map_err(|error| EncodeError(error.to_string()))?;
+                json_values::write_value(value, (&mut out).writer()).map_err(|error| EncodeError(error.to_string()))?;
             }
             Self::MessagePack => {
                 msgpack::write_value(value, &mut out).map_err(|error| EncodeError(error.to_string()))?;
@@ -203,7 +205,7 @@ impl Payload {
 
     fn read_value<'de, S: DeserializeSeed<'de> + Clone>(&'de self, seed: S) -> Result<S::Value, String> {
         match self.codec {
-            Codec::Json => json::read_value(&self.bytes, seed),
+            Codec::Json => json_values::read_value(&self.bytes, seed),
             Codec::MessagePack => msgpack::read_value(&self.bytes, seed).map_err(|error| error.to_string()),
         }
     }
@@ -297,7 +299,7 @@ impl<'de> Deserialize<'de> for Binary {
             }
 
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Binary, E> {
-                json::from_base64(text).map(Binary).map_err(E::custom)
+                json_values::from_base64(text).map(Binary).map_err(E::custom)
             }
 
             fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Binary, E> {

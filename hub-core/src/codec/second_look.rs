@@ -5,7 +5,6 @@
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::fmt;
 
 use serde::de::value::StrDeserializer;
@@ -16,7 +15,8 @@ use serde::de::{
 use serde_json::value::RawValue;
 
 use super::any_case::AnyCase;
-use super::spelling::{Members, Names, member, same_name, spellings};
+use super::entries::Entries;
+use super::spelling::{Members, Names, same_name};
 
 thread_local! {
     /// The members that types complained about. Enums without a tag swallow the errors of their variants, so errors
@@ -24,27 +24,67 @@ thread_local! {
     static COMPLAINTS: RefCell<Vec<&'static str>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Reads a value so that other spellings of members are found, by asking its type for them first.
-///
-/// `names` are those of the first reading, and `unasked` the strange ones among them.
-pub(super) fn read<'de, S>(json: &'de str, seed: S, names: &Names, unasked: Vec<String>) -> Result<S::Value, Complaint>
+/// How many spellings are tried out in one reading.
+const TRIES: usize = 1024;
+
+/// Asks the type of a value which of the strange names in it are other spellings of its members. Tells whether any are.
+pub(super) fn learn<'de, S>(json: &'de RawValue, seed: &S, names: &Names, strange: Vec<String>) -> bool
 where
     S: DeserializeSeed<'de> + Clone,
 {
-    let mut names = names.again();
-    // Each round finds a member at least, and has it found in the next.
-    for _ in 0..unasked.len() {
+    let mut learned = false;
+    let outermost = Cell::new(usize::MAX);
+    // Each round finds a member at least, and lets the next come to others.
+    for _ in 0..strange.len() {
         COMPLAINTS.take();
-        let _ = seed.clone().deserialize(Value { json, names: &names, tries: &Cell::new(true) });
+        let names_now = names.again();
+        let (depth, left) = (usize::MAX, Cell::new(TRIES));
+        let trial = Trial { names: &names_now, strange: &strange, left, depth, outermost: &outermost };
+        let _ = seed.clone().deserialize(Value { json: json.get(), depth: 0, trial: &trial });
         let members = COMPLAINTS.take();
-        let members = members.into_iter().filter(|member| unasked.iter().any(|name| same_name(name, member)));
+        let members = members.into_iter().filter(|member| strange.iter().any(|name| same_name(name, member)));
         if members.filter(|member| names.learn(member)).count() == 0 {
             break;
         }
-        names = names.again();
+        learned = true;
     }
-    names.asked(unasked);
-    seed.deserialize(Value { json, names: &names, tries: &Cell::new(false) })
+    names.asked(strange);
+    learned
+}
+
+/// Reads a value with all that is known of its members: wherever they are spelled otherwise, or else in the outermost of
+/// these objects only, or as it stands. What is data may be called like a member.
+pub(super) fn read<'de, S>(json: &'de RawValue, seed: &S, names: &Names) -> Result<S::Value, Complaint>
+where
+    S: DeserializeSeed<'de> + Clone,
+{
+    let as_it_stands = names.as_it_stands();
+    let names = names.again();
+    let outermost = Cell::new(usize::MAX);
+    let read = |names: &Names, depth: usize| {
+        let trial = Trial { names, strange: &[], left: Cell::new(0), depth, outermost: &outermost };
+        seed.clone().deserialize(Value { json: json.get(), depth: 0, trial: &trial })
+    };
+    read(&names, usize::MAX).or_else(|error| {
+        if !names.has_respelled() {
+            return Err(error);
+        }
+        // The first error is the one to be told.
+        read(&names, outermost.get()).or_else(|_| read(&as_it_stands, 0)).map_err(|_| error)
+    })
+}
+
+/// What is looked for in one reading.
+pub(super) struct Trial<'r> {
+    pub(super) names: &'r Names,
+    /// The names whose other spellings are tried out.
+    pub(super) strange: &'r [String],
+    /// How many more. None inside of what was added for that, or it would grow without end.
+    pub(super) left: Cell<usize>,
+    /// How deep other spellings of members count as these.
+    pub(super) depth: usize,
+    /// Where there was the outermost of them.
+    pub(super) outermost: &'r Cell<usize>,
 }
 
 /// What a type says is wrong.
@@ -67,6 +107,14 @@ impl Complaint {
             }
         });
         Self(text.to_string())
+    }
+}
+
+impl From<serde_json::Error> for Complaint {
+    fn from(error: serde_json::Error) -> Self {
+        // Lines and columns are those of a part.
+        let text = error.to_string();
+        Self(text.split_once(" at line ").map_or(text.as_str(), |(text, _)| text).to_owned())
     }
 }
 
@@ -100,30 +148,23 @@ impl de::Error for Complaint {
 
 /// A value as it stands in valid JSON.
 #[derive(Clone, Copy)]
-struct Value<'r, 'de> {
-    json: &'de str,
-    names: &'r Names,
-    /// Whether other spellings are tried out. Not inside of what was added for that, or it would grow without end.
-    tries: &'r Cell<bool>,
+pub(super) struct Value<'r, 'de> {
+    pub(super) json: &'de str,
+    pub(super) depth: usize,
+    pub(super) trial: &'r Trial<'r>,
 }
 
-fn plain<'de>(json: &'de str) -> serde_json::Deserializer<serde_json::de::StrRead<'de>> {
+pub(super) fn plain<'de>(json: &'de str) -> serde_json::Deserializer<serde_json::de::StrRead<'de>> {
     serde_json::Deserializer::from_str(json)
 }
 
-fn complaint(error: serde_json::Error) -> Complaint {
-    // Lines and columns are those of a part.
-    let text = error.to_string();
-    Complaint(text.split_once(" at line ").map_or(text.as_str(), |(text, _)| text).to_owned())
-}
-
 impl<'de> Value<'_, 'de> {
-    fn with(self, raw: &'de RawValue) -> Self {
-        Self { json: raw.get(), ..self }
+    pub(super) fn with(self, raw: &'de RawValue) -> Self {
+        Self { json: raw.get(), depth: self.depth + 1, ..self }
     }
 
     fn list<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Complaint> {
-        let items: Vec<&'de RawValue> = serde_json::from_str(self.json).map_err(complaint)?;
+        let items: Vec<&'de RawValue> = serde_json::from_str(self.json)?;
         let length = items.len();
         let mut items = Items { items: items.into_iter(), of: self };
         let value = visitor.visit_seq(&mut items)?;
@@ -141,7 +182,7 @@ impl<'de> Value<'_, 'de> {
 macro_rules! plainly {
     ($($method:ident)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Complaint> {
-            AnyCase::new(&mut plain(self.json), self.names).$method(visitor).map_err(complaint)
+            AnyCase::new(&mut plain(self.json), self.trial.names).$method(visitor).map_err(Complaint::from)
         }
     )*};
 }
@@ -153,7 +194,9 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
         match self.json.as_bytes().first() {
             Some(b'[') => self.list(visitor),
             Some(b'{') => self.object(None, visitor),
-            _ => AnyCase::new(&mut plain(self.json), self.names).deserialize_any(visitor).map_err(complaint),
+            _ => {
+                AnyCase::new(&mut plain(self.json), self.trial.names).deserialize_any(visitor).map_err(Complaint::from)
+            }
         }
     }
 
@@ -180,7 +223,7 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
         visitor: V,
     ) -> Result<V::Value, Complaint> {
         if name.starts_with("$serde_json::private") {
-            return plain(self.json).deserialize_newtype_struct(name, visitor).map_err(complaint);
+            return plain(self.json).deserialize_newtype_struct(name, visitor).map_err(Complaint::from);
         }
         visitor.visit_newtype_struct(self)
     }
@@ -218,7 +261,7 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
         visitor: V,
     ) -> Result<V::Value, Complaint> {
         if !self.json.starts_with('{') {
-            return plain(self.json).deserialize_enum(name, variants, visitor).map_err(complaint);
+            return plain(self.json).deserialize_enum(name, variants, visitor).map_err(Complaint::from);
         }
         let entries: Vec<(Cow<'de, str>, &'de RawValue)> = pairs(self.json)?;
         match <[_; 1]>::try_from(entries) {
@@ -242,7 +285,7 @@ impl<'de> SeqAccess<'de> for Items<'_, 'de> {
 }
 
 /// An object's entries: any deserializable key with each value as it stands.
-fn pairs<'de, K: Deserialize<'de>>(json: &'de str) -> Result<Vec<(K, &'de RawValue)>, Complaint> {
+pub(super) fn pairs<'de, K: Deserialize<'de>>(json: &'de str) -> Result<Vec<(K, &'de RawValue)>, Complaint> {
     struct Pairs<K>(std::marker::PhantomData<K>);
 
     impl<'de, K: Deserialize<'de>> Visitor<'de> for Pairs<K> {
@@ -261,173 +304,7 @@ fn pairs<'de, K: Deserialize<'de>>(json: &'de str) -> Result<Vec<(K, &'de RawVal
         }
     }
 
-    plain(json).deserialize_map(Pairs(std::marker::PhantomData)).map_err(complaint)
-}
-
-struct Entry<'de> {
-    /// The key as it stands, with its quotes. None for a spelling that is tried out.
-    key: Option<&'de RawValue>,
-    /// The name that it is, if keys are names.
-    name: String,
-    value: &'de RawValue,
-}
-
-struct Entries<'r, 'de> {
-    of: Value<'r, 'de>,
-    entries: Vec<Entry<'de>>,
-    /// The last entry of each name.
-    last: HashMap<String, usize>,
-    next: usize,
-    /// The entry whose value comes next.
-    current: usize,
-    /// Whether the keys are names of members; a struct's are. Of others the first key tells by how it is read.
-    are_names: Option<bool>,
-}
-
-impl<'r, 'de> Entries<'r, 'de> {
-    fn new(of: Value<'r, 'de>, members: Option<Members>) -> Result<Self, Complaint> {
-        let mut entries = Vec::new();
-        for (key, value) in pairs::<&'de RawValue>(of.json)? {
-            let name: String = serde_json::from_str(key.get()).map_err(complaint)?;
-            let known = match members {
-                Some(members) => member(members, &name),
-                None => of.names.kept_member(&name),
-            };
-            entries.push(Entry { key: Some(key), name: known.map_or(name, str::to_owned), value });
-        }
-        let last = entries.iter().enumerate().map(|(index, entry)| (entry.name.clone(), index)).collect();
-        let mut this = Self { of, entries, last, next: 0, current: 0, are_names: members.map(|_| true) };
-        if members.is_none() && of.tries.get() {
-            this.add_spellings();
-        }
-        Ok(this)
-    }
-
-    /// Adds each spelling of a name once, and those that are not there once more: a struct complains about a member that
-    /// comes twice, a map does not, and nobody about what is skipped.
-    fn add_spellings(&mut self) {
-        for index in 0..self.entries.len() {
-            let Entry { ref name, value, .. } = self.entries[index];
-            if self.of.names.kept_member(name).is_some() {
-                continue;
-            }
-            for name in spellings(name) {
-                if !self.last.contains_key(&name) {
-                    self.entries.push(Entry { key: None, name: name.clone(), value });
-                }
-                self.entries.push(Entry { key: None, name, value });
-            }
-        }
-    }
-}
-
-impl<'de> MapAccess<'de> for Entries<'_, 'de> {
-    type Error = Complaint;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Complaint> {
-        loop {
-            let Some(entry) = self.entries.get(self.next) else { return Ok(None) };
-            self.current = self.next;
-            self.next += 1;
-            let is_last = entry.key.is_none() || self.last.get(&entry.name) == Some(&self.current);
-            match (self.are_names, entry.key) {
-                (Some(true), _) if !is_last => {}
-                (Some(true), _) => return seed.deserialize(StrDeserializer::new(&entry.name)).map(Some),
-                // What is tried out is nothing to a map.
-                (_, None) => return Ok(None),
-                (_, Some(key)) => {
-                    let as_name = Cell::new(false);
-                    let read = seed.deserialize(Key { json: key.get(), name: &entry.name, as_name: &as_name })?;
-                    if self.are_names.is_none() && as_name.get() {
-                        // The value of the first name is the last that there is.
-                        if let Some(last) = self.last.remove(&entry.name) {
-                            self.current = last;
-                        }
-                    }
-                    self.are_names = Some(as_name.get());
-                    return Ok(Some(read));
-                }
-            }
-        }
-    }
-
-    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Complaint> {
-        let Some(entry) = self.entries.get(self.current) else {
-            return Err(de::Error::custom("a value without a key"));
-        };
-        let tries = self.of.tries.get();
-        self.of.tries.set(tries && entry.key.is_some());
-        let read = seed.deserialize(self.of.with(entry.value));
-        self.of.tries.set(tries);
-        read
-    }
-}
-
-/// A key: the name of a member, or data. Its reader shows which it is.
-struct Key<'r, 'de> {
-    /// With its quotes.
-    json: &'de str,
-    name: &'r str,
-    as_name: &'r Cell<bool>,
-}
-
-macro_rules! numbers_in_quotes {
-    ($($method:ident)*) => {$(
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Complaint> {
-            let text = self.json.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(self.json);
-            plain(text).$method(visitor).map_err(complaint)
-        }
-    )*};
-}
-
-macro_rules! texts {
-    ($($method:ident)*) => {$(
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Complaint> {
-            plain(self.json).$method(visitor).map_err(complaint)
-        }
-    )*};
-}
-
-impl<'de> Deserializer<'de> for Key<'_, 'de> {
-    type Error = Complaint;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Complaint> {
-        self.as_name.set(true);
-        visitor.visit_str(self.name)
-    }
-
-    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Complaint> {
-        self.deserialize_any(visitor)
-    }
-
-    numbers_in_quotes! {
-        deserialize_bool deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128 deserialize_u8
-        deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128 deserialize_f32 deserialize_f64
-    }
-
-    texts! {
-        deserialize_char deserialize_str deserialize_string deserialize_bytes deserialize_byte_buf deserialize_unit
-        deserialize_seq deserialize_map deserialize_ignored_any
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Complaint> {
-        visitor.visit_some(self)
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Complaint> {
-        visitor.visit_newtype_struct(self)
-    }
-
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        variants: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Complaint> {
-        plain(self.json).deserialize_enum(name, variants, visitor).map_err(complaint)
-    }
-
-    serde::forward_to_deserialize_any! { unit_struct tuple tuple_struct struct }
+    plain(json).deserialize_map(Pairs(std::marker::PhantomData)).map_err(Complaint::from)
 }
 
 struct Variant<'r, 'de> {
@@ -440,7 +317,7 @@ impl<'r, 'de> EnumAccess<'de> for Variant<'r, 'de> {
     type Variant = Value<'r, 'de>;
 
     fn variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<(T::Value, Value<'r, 'de>), Complaint> {
-        let name = seed.deserialize(StrDeserializer::new(&self.name))?;
+        let name = seed.deserialize(StrDeserializer::<Complaint>::new(&self.name))?;
         Ok((name, self.value))
     }
 }

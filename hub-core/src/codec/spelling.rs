@@ -3,9 +3,11 @@
 //! A struct tells its members before it is read. Not so where serde keeps a value for later, and reads the struct from
 //! what it kept: behind `#[serde(flatten)]`, in tagged and in untagged enums. There the names are learned, once for each
 //! type: a value whose names may be other spellings is read again with those spellings added twice (`second_look.rs`),
-//! and what the type complains about are its members. What it takes no notice of is data, and stays as it is.
+//! and what the type complains about are its members. From then on they are respelled as a value is read; as bytes, which
+//! serde's structs take for a name and most maps not for a key. So what is data, and is only called like a member, cannot
+//! be read so, and is read as it stands then.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
@@ -30,6 +32,9 @@ pub(super) fn member(members: Members, name: &str) -> Option<&'static str> {
         .or_else(|| members.iter().find(|member| same_name(member, name)))
         .copied()
 }
+
+/// How many [`spellings`] there are at most.
+pub(super) const SPELLINGS: usize = 7;
 
 /// The spellings that a name may have where it is a member, itself among them: `name`, `Name`, `NAME`.
 pub(super) fn spellings(name: &str) -> Vec<String> {
@@ -65,16 +70,35 @@ pub(super) struct Names {
     members: OnceCell<Rc<Vec<&'static str>>>,
     /// The names that are none of them, and may be other spellings of some.
     strange: RefCell<Vec<String>>,
+    /// Whether other spellings of members count as these, and whether there were any.
+    pub(super) respells: bool,
+    respelled: Cell<bool>,
 }
 
 impl Names {
     pub(super) fn of_type(of: &'static str) -> Self {
-        Self { of, members: OnceCell::new(), strange: RefCell::default() }
+        Self { of, members: OnceCell::new(), strange: RefCell::default(), respells: true, respelled: Cell::new(false) }
+    }
+
+    /// The member that a name in a value kept for later has to be respelled to, if it is another spelling of one.
+    pub(super) fn respelled(&self, name: &str) -> Option<&'static str> {
+        let member = self.kept_member(name).filter(|member| self.respells && *member != name);
+        self.respelled.set(self.respelled.get() || member.is_some());
+        member
+    }
+
+    pub(super) fn has_respelled(&self) -> bool {
+        self.respelled.get()
     }
 
     /// The same type, with what was learned meanwhile.
     pub(super) fn again(&self) -> Self {
         Self::of_type(self.of)
+    }
+
+    /// The same type, its names taken as they stand.
+    pub(super) fn as_it_stands(&self) -> Self {
+        Self { respells: false, ..self.again() }
     }
 
     fn members(&self) -> &[&'static str] {

@@ -8,14 +8,12 @@ use std::collections::HashMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde::de::value::{BorrowedBytesDeserializer, I8Deserializer};
 use serde::de::{
-    self, DeserializeSeed, Deserializer, EnumAccess, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected,
-    VariantAccess, Visitor,
+    self, DeserializeSeed, Deserializer, EnumAccess, Expected, MapAccess, SeqAccess, Unexpected, VariantAccess, Visitor,
 };
 
 use super::MAX_DEPTH;
-use super::head::{Cursor, Head, Unreadable};
+use super::head::{Cursor, Extension, Head, Unreadable};
 use super::timestamp::{self, DATE};
 
 const NIL: u8 = 0xc0;
@@ -368,36 +366,5 @@ impl<'de> VariantAccess<'de> for Variant<'_, 'de> {
     ) -> Result<V::Value, Unreadable> {
         self.needs_value("struct variant")?;
         self.unpacker.deserialize_struct("", members, visitor)
-    }
-}
-
-/// An extension as a pair of its type and its bytes.
-struct Extension<'de> {
-    /// Until it is taken.
-    kind: Option<i8>,
-    data: &'de [u8],
-}
-
-impl<'de> Deserializer<'de> for Extension<'de> {
-    type Error = Unreadable;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unreadable> {
-        visitor.visit_seq(self)
-    }
-
-    serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
-        newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
-    }
-}
-
-impl<'de> SeqAccess<'de> for Extension<'de> {
-    type Error = Unreadable;
-
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Unreadable> {
-        match self.kind.take() {
-            Some(kind) => seed.deserialize::<I8Deserializer<Unreadable>>(kind.into_deserializer()).map(Some),
-            None => seed.deserialize(BorrowedBytesDeserializer::new(self.data)).map(Some),
-        }
     }
 }

@@ -6,6 +6,7 @@ use std::fmt::Debug;
 use hub_core::Codec;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::{args, hex, payload};
@@ -30,6 +31,58 @@ fn reads<T: DeserializeOwned + Debug + PartialEq>(json: &str, expected: &T) {
     for _ in 0..2 {
         assert_eq!(read::<T>(json).as_ref(), Ok(expected), "{json}");
     }
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Sample {
+    name: String,
+    #[serde(default)]
+    child: Option<Box<Self>>,
+    #[serde(default)]
+    list: Vec<Self>,
+    #[serde(default)]
+    map: BTreeMap<String, u32>,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+enum Shape {
+    Empty,
+    Circle { radius: u32 },
+    Pair(Sample, u32),
+}
+
+fn good<T: DeserializeOwned>(json: &str) -> T {
+    read(json).unwrap()
+}
+
+#[test]
+fn members_of_structs_are_found_in_any_case() {
+    // P-JSON-17
+    let sample: Sample =
+        good(r#"{"name":"a","CHILD":{"Name":"b"},"lisT":[{"nAme":"c"}],"map":{"Key":1,"key":2},"unknown":[{"x":1}]}"#);
+    assert_eq!((sample.name.as_str(), sample.child.unwrap().name.as_str()), ("a", "b"));
+    assert_eq!(sample.list[0].name, "c");
+    // The keys of maps are data: P-JSON-17.
+    assert_eq!(sample.map, BTreeMap::from([("Key".to_owned(), 1), ("key".to_owned(), 2)]));
+}
+
+#[test]
+fn what_is_no_member_of_a_struct_stays_as_it_is() {
+    assert_eq!(good::<Shape>(r#"{"Circle":{"RADIUS":3}}"#), Shape::Circle { radius: 3 });
+    assert_eq!(good::<Shape>(r#""Empty""#), Shape::Empty);
+    let Shape::Pair(sample, 7) = good(r#"{"Pair":[{"name":"x"},7]}"#) else { panic!("not a pair of 7") };
+    assert_eq!(sample.name, "x");
+    let value: Value = good(r#"{"a":1,"A":[null,{"b":true}]}"#);
+    assert_eq!(value, json!({"a": 1, "A": [null, {"b": true}]}));
+    assert_eq!(good::<Box<RawValue>>(r#"{ "a" : 1.50 }"#).get(), r#"{ "a" : 1.50 }"#);
+    assert_eq!(good::<(u64, i128, f64, char)>(r#"[1,-2,3.5,"c"]"#), (1, -2, 3.5, 'c'));
+}
+
+#[test]
+fn arguments_are_read_so_too() {
+    let (sample, number): (Sample, u8) = args(Codec::Json, r#"[{"nAME":"a"},5]"#).read().unwrap();
+    assert_eq!((sample.name.as_str(), number), ("a", 5));
 }
 
 #[test]
@@ -126,6 +179,19 @@ fn p_json_17_the_keys_of_maps_are_data_everywhere() {
     }
     let rest = BTreeMap::from([("foo".to_owned(), json!({"bar": 1, "Bar": 2})), ("Foo".to_owned(), json!(3))]);
     reads(r#"{"id":1,"foo":{"bar":1,"Bar":2},"Foo":3}"#, &Rest { id: 1, rest });
+    // Also what is called like a member, once the members are known.
+    let rest = BTreeMap::from([("foo".to_owned(), json!([{"id": 1, "iD": 2}]))]);
+    reads(r#"{"ID":1,"foo":[{"id":1,"iD":2}]}"#, &Rest { id: 1, rest });
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(untagged)]
+    enum Any {
+        Item(Item),
+        Value(Value),
+    }
+    reads(r#"{"id":1,"name":"a"}"#, &Any::Item(item(1, "a")));
+    for other in [json!({"name": "a"}), json!({"x": [{"id": 1, "name": "a"}]}), json!([{"id": 1}])] {
+        reads(&other.to_string(), &Any::Value(other));
+    }
 
     #[derive(Debug, PartialEq, Deserialize)]
     #[serde(rename_all = "PascalCase")]
@@ -233,6 +299,9 @@ fn names_from_a_stranger_fill_nothing() {
         assert_eq!(read::<Kept>(&json), Ok(Kept::Any(serde_json::from_str(&json).unwrap())));
     }
     reads(r#"{"id":1,"name":"a"}"#, &Kept::Item(item(1, "a")));
+    // As deep as it may be.
+    let deep = (0..60).fold(r#"{"id":1,"name":"a"}"#.to_owned(), |json, _| format!(r#"{{"x":{json},"y":[1]}}"#));
+    assert_eq!(read::<Kept>(&deep), Ok(Kept::Any(serde_json::from_str(&deep).unwrap())));
     // Too long to be read again: as it stands.
     let long = format!(r#"{{"Id":1,"Name":"{}"}}"#, "a".repeat(100_000));
     assert_eq!(read::<Kept>(&long), Ok(Kept::Item(item(1, &"a".repeat(100_000)))));
