@@ -209,17 +209,10 @@ impl Calls {
         }
     }
 
-    /// The connection is over: streams and what else may be dropped is, uploads fail, other calls go on (P-STR-06,
-    /// P-UP-10).
-    pub(crate) fn connection_ended(&mut self) {
-        self.stalled = None;
-        for open in self.open.values_mut() {
-            if let Some(abort) = &open.abort {
-                abort.abort();
-            }
-            for sender in open.uploads.drain(..).flatten() {
-                sender.finish(Some("The underlying connection was closed.".to_owned()));
-            }
+    /// Nobody reads any more: streams and what else may be dropped is, other calls go on (P-STR-06).
+    pub(crate) fn drop_unwanted(&mut self) {
+        for abort in self.open.values().filter_map(|open| open.abort.as_ref()) {
+            abort.abort();
         }
         for running in self.running.iter_mut().flat_map(|running| running.iter_mut()) {
             // Now, and not when it is polled next: what it holds goes before the hook runs.
@@ -227,6 +220,15 @@ impl Calls {
                 drop_contained(running.future.take());
             }
         }
+    }
+
+    /// The connection is over: uploads fail, with what nobody wants any more (P-UP-10).
+    pub(crate) fn connection_ended(&mut self) {
+        self.stalled = None;
+        for sender in self.open.values_mut().flat_map(|open| open.uploads.drain(..)).flatten() {
+            sender.finish(Some("The underlying connection was closed.".to_owned()));
+        }
+        self.drop_unwanted();
     }
 
     /// Waits for the calls that go on without their connection, and hands over how each ended.

@@ -23,7 +23,7 @@ use crate::dispatcher::{Begun, Service, not_invoked, outcome};
 use crate::events;
 use crate::hub::HubState;
 use crate::line::Line;
-use crate::outbox::{Command, End, now};
+use crate::outbox::{Answering, Command, End, now};
 use crate::peer::Peer;
 use crate::request::Request;
 use crate::shutdown::{LAST_WORDS, Open};
@@ -322,12 +322,11 @@ impl<T: Transport> Driver<T> {
 
     fn answer(&mut self, finished: Finished) {
         // What the method sent to its caller comes before its answer (P-LT-16).
-        let finished = match &self.peer {
-            Some(peer) => peer.outbox().push_answer(finished),
-            None => Some(finished),
-        };
-        if let Some(finished) = finished {
-            self.answer_now(finished);
+        match self.peer.as_ref().map(|peer| peer.outbox().push_answer(finished)) {
+            Some(Answering::Now(finished)) => self.answer_now(finished),
+            // The log has to know how it ended.
+            Some(Answering::TooLate(finished)) => drop(outcome(&self.hub, &self.attached.id, finished)),
+            Some(Answering::Queued) | None => {}
         }
     }
 
@@ -492,6 +491,7 @@ impl<T: Transport> Driver<T> {
         }
         self.gone = Some(reason);
         (self.blocked, self.stuck) = (None, None);
+        self.calls.drop_unwanted();
         let waited = self.peer.as_ref().map(|peer| peer.set_gone());
         for command in waited.into_iter().flatten() {
             if let Command::Answer(finished) = command {

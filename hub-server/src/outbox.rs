@@ -143,6 +143,15 @@ pub(crate) enum Pushed {
     },
 }
 
+/// When a call is answered.
+#[derive(Debug)]
+pub(crate) enum Answering {
+    Now(Finished),
+    Queued,
+    /// The client hears the end of the connection only.
+    TooLate(Finished),
+}
+
 impl Outbox {
     pub(crate) fn new(options: &HubOptions) -> Self {
         Self {
@@ -224,14 +233,18 @@ impl Outbox {
         true
     }
 
-    /// Queues an answer behind what waits, or gives it back when nothing does.
-    pub(crate) fn push_answer(&self, finished: Finished) -> Option<Finished> {
+    /// Queues an answer behind what waits, or gives it back: when nothing does, and when the connection is about to end,
+    /// because the end comes first then.
+    pub(crate) fn push_answer(&self, finished: Finished) -> Answering {
         let mut state = lock(&self.state);
-        if state.closed || state.queue.is_empty() {
-            return Some(finished);
+        match state.end {
+            Some(End::Abort | End::ShutdownNow | End::SlowReader) => Answering::TooLate(finished),
+            _ if state.closed || state.queue.is_empty() => Answering::Now(finished),
+            _ => {
+                state.queue.push_back(Command::Answer(Box::new(finished)));
+                Answering::Queued
+            }
         }
-        state.queue.push_back(Command::Answer(Box::new(finished)));
-        None
     }
 
     /// Ready when the bound is kept again, or the socket was offered what waits and takes nothing: this waits for the

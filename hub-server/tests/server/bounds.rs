@@ -65,6 +65,21 @@ impl Inn {
         }
     }
 
+    /// Tells when it is dropped.
+    #[method]
+    fn tick(&self) -> impl Stream<Item = Result<u8>> {
+        struct Tells(UnboundedSender<String>);
+        impl Drop for Tells {
+            fn drop(&mut self) {
+                let _ = self.0.send("dropped".to_owned());
+            }
+        }
+        let tells = Tells(self.events.clone());
+        stream::pending().inspect(move |_| {
+            let _ = &tells;
+        })
+    }
+
     #[method]
     fn count(&self, to: usize) -> impl Stream<Item = Result<usize>> {
         stream::iter(0..to).map(Ok)
@@ -195,6 +210,7 @@ async fn who_left_is_no_member_while_its_calls_go_on() {
     for with_close_frame in [true, false] {
         let mut test = inn(HubOptions::default()).await;
         let mut leaves = test.server.connect().await;
+        leaves.begin_stream("1", "Tick", NONE).await;
         leaves.notify("Wait", (0,)).await;
         assert_eq!(test.events.next().await, "waiting");
         // It waits for the first.
@@ -205,6 +221,7 @@ async fn who_left_is_no_member_while_its_calls_go_on() {
             leaves.cut();
         }
         eventually("it to be gone", async || test.hub.connection_count() == 0).await;
+        assert_eq!(test.events.next().await, "dropped", "nobody reads it");
         test.events.assert_none();
         // What was accepted is done.
         test.gate.notify_one();

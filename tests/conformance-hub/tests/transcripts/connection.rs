@@ -100,6 +100,10 @@ impl Connection {
         if let (Lane::Calls, Some(recorded), Some(live)) = (lane, invocation_id(recorded), invocation_id(live)) {
             names.bind(recorded, live)?;
         }
+        // The recorded server, a pre-release of 10, named the argument; no release does (P-INV-05).
+        if recorded.to_string().replace("binding argument 1.", "binding arguments.") == live.to_string() {
+            return Ok(());
+        }
         names.unify(recorded, live).map_err(|why| format!("{why}\n  recorded: {recorded}\n  live: {live}"))
     }
 

@@ -86,14 +86,7 @@ transcripts! {
     messagepack_upload_two_streams: "messagepack-upload-two-streams",
 }
 
-/// The reference server's MessagePack protocol is its own, and words binding errors in its own way.
-const NOT_LIKE_THE_REFERENCE: &str = "websockets-messagepack-errors-detailed";
-
 async fn replay(scenario: &str) {
-    if scenario == NOT_LIKE_THE_REFERENCE && std::env::var("HUB_IS_REFERENCE").is_ok_and(|is| is == "1") {
-        println!("skipped: the recording is of the official MessagePack protocol");
-        return;
-    }
     let transcript = Transcript::load(scenario);
     let mut replay = Replay::new(&transcript);
     for (number, step) in transcript.steps.iter().enumerate() {
