@@ -23,7 +23,7 @@ pub(super) fn take_member_twice() -> bool {
 
 /// Why a value could not be read.
 #[derive(Debug)]
-pub(super) struct Unreadable(String);
+pub(super) struct Unreadable(Box<str>);
 
 impl fmt::Display for Unreadable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -35,7 +35,7 @@ impl std::error::Error for Unreadable {}
 
 impl Error for Unreadable {
     fn custom<T: fmt::Display>(text: T) -> Self {
-        Self(text.to_string())
+        Self(text.to_string().into())
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
@@ -52,6 +52,7 @@ impl Error for Unreadable {
     }
 }
 
+#[cold]
 fn cut() -> Unreadable {
     Error::custom("the value is cut short")
 }
@@ -146,25 +147,35 @@ impl<'de> Cursor<'de> {
     }
 
     /// Takes what comes next; of a list or a map, how much belongs to it.
+    #[inline]
     pub(super) fn head(&mut self) -> Result<Head<'de>, Unreadable> {
-        let [marker] = self.number()?;
+        let Some((&marker, rest)) = self.0.split_first() else { return Err(cut()) };
+        self.0 = rest;
+        match marker {
+            0x00..=0x7f => Ok(Head::Unsigned(marker.into())),
+            0xe0..=0xff => Ok(Head::Signed((marker as i8).into())),
+            0xa0..=0xbf => self.bytes((marker & 0x1f).into()).map(Head::Text),
+            0x80..=0x8f => self.map((marker & 0x0f).into()),
+            0x90..=0x9f => self.list((marker & 0x0f).into()),
+            0xc0..=0xdf => self.long_head(marker),
+        }
+    }
+
+    fn long_head(&mut self, marker: u8) -> Result<Head<'de>, Unreadable> {
         Ok(match Marker::from_u8(marker) {
             Marker::Null => Head::Nil,
             Marker::True => Head::Bool(true),
             Marker::False => Head::Bool(false),
-            Marker::FixPos(value) => Head::Unsigned(value.into()),
             Marker::U8 => Head::Unsigned(u8::from_be_bytes(self.number()?).into()),
             Marker::U16 => Head::Unsigned(u16::from_be_bytes(self.number()?).into()),
             Marker::U32 => Head::Unsigned(u32::from_be_bytes(self.number()?).into()),
             Marker::U64 => Head::Unsigned(u64::from_be_bytes(self.number()?)),
-            Marker::FixNeg(value) => Head::Signed(value.into()),
             Marker::I8 => Head::Signed(i8::from_be_bytes(self.number()?).into()),
             Marker::I16 => Head::Signed(i16::from_be_bytes(self.number()?).into()),
             Marker::I32 => Head::Signed(i32::from_be_bytes(self.number()?).into()),
             Marker::I64 => Head::Signed(i64::from_be_bytes(self.number()?)),
             Marker::F32 => Head::F32(f32::from_be_bytes(self.number()?)),
             Marker::F64 => Head::F64(f64::from_be_bytes(self.number()?)),
-            Marker::FixStr(length) => Head::Text(self.bytes(length.into())?),
             Marker::Str8 => self.length8().and_then(|length| self.bytes(length)).map(Head::Text)?,
             Marker::Str16 => self.length16().and_then(|length| self.bytes(length)).map(Head::Text)?,
             Marker::Str32 => self.length32().and_then(|length| self.bytes(length)).map(Head::Text)?,
@@ -179,13 +190,11 @@ impl<'de> Cursor<'de> {
             Marker::Ext8 => self.length8().and_then(|length| self.extension(length))?,
             Marker::Ext16 => self.length16().and_then(|length| self.extension(length))?,
             Marker::Ext32 => self.length32().and_then(|length| self.extension(length))?,
-            Marker::FixArray(length) => self.list(length.into())?,
             Marker::Array16 => self.length16().and_then(|length| self.list(length))?,
             Marker::Array32 => self.length32().and_then(|length| self.list(length))?,
-            Marker::FixMap(length) => self.map(length.into())?,
             Marker::Map16 => self.length16().and_then(|length| self.map(length))?,
             Marker::Map32 => self.length32().and_then(|length| self.map(length))?,
-            Marker::Reserved => return Err(Error::custom("the marker c1 is no value")),
+            _ => return Err(Error::custom("the marker c1 is no value")),
         })
     }
 

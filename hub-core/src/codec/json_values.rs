@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use serde::de::DeserializeSeed;
-use serde_json::ser::CompactFormatter;
+use serde_json::ser::{CompactFormatter, Formatter};
 
 use super::any_case::AnyCase;
 use super::json::is_deeper_than;
@@ -21,6 +21,9 @@ pub(super) fn write_value<T: Serialize + ?Sized>(value: &T, out: impl io::Write)
 pub(super) fn read_value<'de, S: DeserializeSeed<'de> + Clone>(json: &'de [u8], seed: S) -> Result<S::Value, String> {
     let names = Names::of_type(std::any::type_name::<S::Value>());
     let read = read_once(json, seed.clone(), &names);
+    if read.is_ok() && !names.has_strange() {
+        return read;
+    }
     let strange = names.unasked();
     // Enums without a tag do not say that a member came twice.
     let may_be_twice = |error: &String| error.starts_with("duplicate field") || names.has_kept_members();
@@ -50,29 +53,32 @@ pub(super) fn from_base64(text: &str) -> Result<Vec<u8>, base64::DecodeError> {
     STANDARD.decode(text)
 }
 
-/// More than the longest number takes, such as `-2.2250738585072014e-308`.
-const FLOAT_LENGTH: usize = 32;
-
-fn write_number<W: ?Sized + io::Write>(text: &io::Cursor<[u8; FLOAT_LENGTH]>, out: &mut W) -> io::Result<()> {
-    let text = text.get_ref().get(..text.position() as usize).unwrap_or_default();
-    out.write_all(text.strip_suffix(b".0").unwrap_or(text))
-}
-
 /// Compact JSON as .NET and JavaScript write it: byte arrays are base64 text (P-JSON-17), and a whole number is written as
 /// one, whatever its type: `2`, not `2.0`.
 struct AsPeersDo;
 
-impl serde_json::ser::Formatter for AsPeersDo {
+/// Up to here a double, or a single, is whole where an integer of its digits is.
+const WHOLE_F64: f64 = 9_007_199_254_740_992.0;
+const WHOLE_F32: f32 = 16_777_216.0;
+
+impl Formatter for AsPeersDo {
     fn write_f32<W: ?Sized + io::Write>(&mut self, out: &mut W, value: f32) -> io::Result<()> {
-        let mut text = io::Cursor::new([0; FLOAT_LENGTH]);
-        CompactFormatter.write_f32(&mut text, value)?;
-        write_number(&text, out)
+        if value.trunc() != value || value.abs() >= WHOLE_F32 {
+            return without_fraction(out, |text| CompactFormatter.write_f32(text, value));
+        }
+        self.write_f64(out, value.into())
     }
 
     fn write_f64<W: ?Sized + io::Write>(&mut self, out: &mut W, value: f64) -> io::Result<()> {
-        let mut text = io::Cursor::new([0; FLOAT_LENGTH]);
-        CompactFormatter.write_f64(&mut text, value)?;
-        write_number(&text, out)
+        if value.trunc() != value {
+            CompactFormatter.write_f64(out, value)
+        } else if value.abs() >= WHOLE_F64 {
+            without_fraction(out, |text| CompactFormatter.write_f64(text, value))
+        } else if value == 0.0 && value.is_sign_negative() {
+            out.write_all(b"-0")
+        } else {
+            CompactFormatter.write_i64(out, value as i64)
+        }
     }
 
     fn write_byte_array<W: ?Sized + io::Write>(&mut self, out: &mut W, bytes: &[u8]) -> io::Result<()> {
@@ -80,4 +86,14 @@ impl serde_json::ser::Formatter for AsPeersDo {
         out.write_all(STANDARD.encode(bytes).as_bytes())?;
         out.write_all(b"\"")
     }
+}
+
+/// Writes a number without the `.0` behind it, if there is one.
+fn without_fraction<W: ?Sized + io::Write>(
+    out: &mut W,
+    write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut text = Vec::with_capacity(32);
+    write(&mut text)?;
+    out.write_all(text.strip_suffix(b".0").unwrap_or(&text))
 }

@@ -16,7 +16,7 @@ mod unpack;
 use std::cell::Cell;
 use std::fmt;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use serde::de::{DeserializeOwned, DeserializeSeed, Expected, Visitor};
 use serde::{Deserialize, Serialize};
 
@@ -114,16 +114,16 @@ impl Codec {
             /// How long the last value was: the next is likely to be of its kind, and growing costs.
             static LAST: Cell<usize> = const { Cell::new(0) };
         }
-        let mut out = BytesMut::with_capacity(LAST.get().clamp(64, 4096));
+        let mut out = Vec::with_capacity(LAST.get().clamp(64, 4096));
         match self {
             Self::Json => {
-                json_values::write_value(value, (&mut out).writer()).map_err(|error| EncodeError(error.to_string()))?;
+                json_values::write_value(value, &mut out).map_err(|error| EncodeError(error.to_string()))?;
             }
             Self::MessagePack => {
                 msgpack::write_value(value, &mut out).map_err(|error| EncodeError(error.to_string()))?;
             }
         }
-        let bytes = out.freeze();
+        let bytes = Bytes::from(out);
         LAST.set(bytes.len());
         Ok(Payload { codec: self, bytes })
     }

@@ -266,7 +266,7 @@ pub(super) fn encode(message: &Message, out: &mut BytesMut) {
 }
 
 /// A writer that cannot fail: it grows.
-pub(super) struct Writer<'a>(pub(super) &'a mut BytesMut);
+struct Writer<'a>(&'a mut BytesMut);
 
 impl io::Write for Writer<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -374,7 +374,7 @@ fn write_invocation(kind: i64, invocation: &Invocation, out: &mut Writer<'_>) {
     }
 }
 
-pub(super) fn write_value<T: Serialize + ?Sized>(value: &T, out: &mut BytesMut) -> Result<(), Unwritable> {
+pub(super) fn write_value<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(), Unwritable> {
     value.serialize(&mut Packer(out))
 }
 

@@ -3,14 +3,12 @@
 
 use std::fmt;
 
-use bytes::{BufMut, BytesMut};
 use rmp::encode;
 use serde::ser::{self, Error, Serialize, Serializer};
 
 use super::head::Unreadable;
-use super::msgpack::Writer;
 use super::timestamp;
-use super::unpack::{EXTENSION, Unpacker};
+use super::unpack::{EXTENSION, NIL, Unpacker};
 
 /// Why a value could not be written: what its `Serialize` said.
 #[derive(Debug)]
@@ -31,41 +29,54 @@ impl Error for Unwritable {
 }
 
 /// Appends values to a buffer, which grows: only a value itself can fail.
-pub(super) struct Packer<'a>(pub(super) &'a mut BytesMut);
+pub(super) struct Packer<'a>(pub(super) &'a mut Vec<u8>);
 
 impl Packer<'_> {
-    fn writer(&mut self) -> Writer<'_> {
-        Writer(self.0)
+    fn text(&mut self, text: &str) -> Result<(), Unwritable> {
+        match text.len() {
+            short @ ..32 => self.0.push(0xa0 | short as u8),
+            long => {
+                let _ = encode::write_str_len(self.0, length(long)?);
+            }
+        }
+        self.0.extend_from_slice(text.as_bytes());
+        Ok(())
     }
 
-    fn nil(&mut self) {
-        let _ = encode::write_nil(&mut self.writer());
+    fn unsigned(&mut self, number: u64) -> Result<(), Unwritable> {
+        match number {
+            small @ ..128 => self.0.push(small as u8),
+            large => {
+                let _ = encode::write_uint(self.0, large);
+            }
+        }
+        Ok(())
     }
 
-    fn text(&mut self, text: &str) {
-        let _ = encode::write_str(&mut self.writer(), text);
-    }
-
-    fn unsigned(&mut self, number: u64) {
-        let _ = encode::write_uint(&mut self.writer(), number);
-    }
-
-    fn signed(&mut self, number: i64) {
-        let _ = encode::write_sint(&mut self.writer(), number);
+    fn signed(&mut self, number: i64) -> Result<(), Unwritable> {
+        match number {
+            small @ 0..128 => self.0.push(small as u8),
+            other => {
+                let _ = encode::write_sint(self.0, other);
+            }
+        }
+        Ok(())
     }
 }
 
 fn length(count: usize) -> Result<u32, Unwritable> {
-    u32::try_from(count).map_err(|_| Unwritable::custom("a list or map of more than 2^32 - 1 values"))
+    u32::try_from(count).map_err(|_| Unwritable::custom("more than 2^32 - 1 values or bytes in one"))
 }
 
-fn put_list(out: &mut BytesMut, count: usize) -> Result<(), Unwritable> {
-    let _ = encode::write_array_len(&mut Writer(out), length(count)?);
+// A buffer takes all that is written to it, so what `rmp` says of writing is not looked at.
+
+fn put_list(out: &mut Vec<u8>, count: usize) -> Result<(), Unwritable> {
+    let _ = encode::write_array_len(out, length(count)?);
     Ok(())
 }
 
-fn put_map(out: &mut BytesMut, count: usize) -> Result<(), Unwritable> {
-    let _ = encode::write_map_len(&mut Writer(out), length(count)?);
+fn put_map(out: &mut Vec<u8>, count: usize) -> Result<(), Unwritable> {
+    let _ = encode::write_map_len(out, length(count)?);
     Ok(())
 }
 
@@ -81,7 +92,7 @@ impl<'a, 'b> Serializer for &'b mut Packer<'a> {
     type SerializeStructVariant = Many<'a, 'b>;
 
     fn serialize_bool(self, value: bool) -> Result<(), Unwritable> {
-        let _ = encode::write_bool(&mut self.writer(), value);
+        self.0.push(if value { 0xc3 } else { 0xc2 });
         Ok(())
     }
 
@@ -98,8 +109,7 @@ impl<'a, 'b> Serializer for &'b mut Packer<'a> {
     }
 
     fn serialize_i64(self, value: i64) -> Result<(), Unwritable> {
-        self.signed(value);
-        Ok(())
+        self.signed(value)
     }
 
     // MessagePack ends at 64 bits. What is more is text, as .NET's `decimal`, which no peer takes for something else.
@@ -109,7 +119,6 @@ impl<'a, 'b> Serializer for &'b mut Packer<'a> {
             (_, Ok(value)) => self.unsigned(value),
             _ => self.text(&value.to_string()),
         }
-        Ok(())
     }
 
     fn serialize_u8(self, value: u8) -> Result<(), Unwritable> {
@@ -125,8 +134,7 @@ impl<'a, 'b> Serializer for &'b mut Packer<'a> {
     }
 
     fn serialize_u64(self, value: u64) -> Result<(), Unwritable> {
-        self.unsigned(value);
-        Ok(())
+        self.unsigned(value)
     }
 
     fn serialize_u128(self, value: u128) -> Result<(), Unwritable> {
@@ -134,32 +142,29 @@ impl<'a, 'b> Serializer for &'b mut Packer<'a> {
             Ok(value) => self.unsigned(value),
             Err(_) => self.text(&value.to_string()),
         }
-        Ok(())
     }
 
     fn serialize_f32(self, value: f32) -> Result<(), Unwritable> {
-        let _ = encode::write_f32(&mut self.writer(), value);
+        let _ = encode::write_f32(self.0, value);
         Ok(())
     }
 
     fn serialize_f64(self, value: f64) -> Result<(), Unwritable> {
-        let _ = encode::write_f64(&mut self.writer(), value);
+        let _ = encode::write_f64(self.0, value);
         Ok(())
     }
 
     fn serialize_char(self, value: char) -> Result<(), Unwritable> {
-        self.text(value.encode_utf8(&mut [0; 4]));
-        Ok(())
+        self.text(value.encode_utf8(&mut [0; 4]))
     }
 
     fn serialize_str(self, value: &str) -> Result<(), Unwritable> {
-        self.text(value);
-        Ok(())
+        self.text(value)
     }
 
     fn serialize_bytes(self, value: &[u8]) -> Result<(), Unwritable> {
         length(value.len())?;
-        let _ = encode::write_bin(&mut self.writer(), value);
+        let _ = encode::write_bin(self.0, value);
         Ok(())
     }
 
@@ -167,10 +172,7 @@ impl<'a, 'b> Serializer for &'b mut Packer<'a> {
     /// text comes by `serialize_str`, whatever stands in it.
     fn collect_str<T: fmt::Display + ?Sized>(self, value: &T) -> Result<(), Unwritable> {
         let text = value.to_string();
-        if !timestamp::put_if_date(&text, self.0) {
-            self.text(&text);
-        }
-        Ok(())
+        if timestamp::put_if_date(&text, self.0) { Ok(()) } else { self.text(&text) }
     }
 
     fn serialize_none(self) -> Result<(), Unwritable> {
@@ -182,7 +184,7 @@ impl<'a, 'b> Serializer for &'b mut Packer<'a> {
     }
 
     fn serialize_unit(self) -> Result<(), Unwritable> {
-        self.nil();
+        self.0.push(NIL);
         Ok(())
     }
 
@@ -206,7 +208,7 @@ impl<'a, 'b> Serializer for &'b mut Packer<'a> {
         value: &T,
     ) -> Result<(), Unwritable> {
         put_map(self.0, 1)?;
-        self.text(variant);
+        self.text(variant)?;
         value.serialize(self)
     }
 
@@ -230,7 +232,7 @@ impl<'a, 'b> Serializer for &'b mut Packer<'a> {
         count: usize,
     ) -> Result<Many<'a, 'b>, Unwritable> {
         put_map(self.0, 1)?;
-        self.text(variant);
+        self.text(variant)?;
         Many::begin(self, Some(count), put_list)
     }
 
@@ -250,7 +252,7 @@ impl<'a, 'b> Serializer for &'b mut Packer<'a> {
         count: usize,
     ) -> Result<Many<'a, 'b>, Unwritable> {
         put_map(self.0, 1)?;
-        self.text(variant);
+        self.text(variant)?;
         Many::begin(self, Some(count), put_map)
     }
 }
@@ -258,19 +260,19 @@ impl<'a, 'b> Serializer for &'b mut Packer<'a> {
 impl Packer<'_> {
     /// An extension is told by a pair of its type and its bytes.
     fn extension<T: Serialize + ?Sized>(&mut self, pair: &T) -> Result<(), Unwritable> {
-        let mut out = BytesMut::new();
+        let mut out = Vec::new();
         pair.serialize(&mut Packer(&mut out))?;
         let read: Result<(i8, super::Binary), Unreadable> =
             serde::Deserialize::deserialize(&mut Unpacker::new(&out, false));
         let (kind, bytes) = read.map_err(Unwritable::custom)?;
-        let _ = encode::write_ext_meta(&mut self.writer(), length(bytes.len())?, kind);
-        self.0.put_slice(&bytes);
+        let _ = encode::write_ext_meta(self.0, length(bytes.len())?, kind);
+        self.0.extend_from_slice(&bytes);
         Ok(())
     }
 }
 
 /// How a list or a map of so many begins.
-type PutLength = fn(&mut BytesMut, usize) -> Result<(), Unwritable>;
+type PutLength = fn(&mut Vec<u8>, usize) -> Result<(), Unwritable>;
 
 /// The values of a list, or the entries of a map, on their way.
 pub(super) struct Many<'a, 'b> {
@@ -297,7 +299,7 @@ impl<'a, 'b> Many<'a, 'b> {
     }
 
     fn add_member<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Unwritable> {
-        self.packer.text(name);
+        self.packer.text(name)?;
         self.add(value)
     }
 
@@ -310,7 +312,7 @@ impl<'a, 'b> Many<'a, 'b> {
             None => {
                 let values = packer.0.split_off(start);
                 put_length(packer.0, count)?;
-                packer.0.put_slice(&values);
+                packer.0.extend_from_slice(&values);
                 Ok(())
             }
         }

@@ -127,6 +127,10 @@ impl Names {
         }
     }
 
+    pub(super) fn has_strange(&self) -> bool {
+        !self.strange.borrow().is_empty()
+    }
+
     /// The strange names that nobody has asked the type about.
     pub(super) fn unasked(&self) -> Vec<String> {
         let strange = self.strange.take();

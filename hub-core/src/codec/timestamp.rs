@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
@@ -83,7 +83,7 @@ impl Timestamp {
     }
 
     /// Appends extension -1 in its shortest form.
-    fn put_extension(self, out: &mut BytesMut) {
+    fn put_extension(self, out: &mut Vec<u8>) {
         match u64::try_from(self.seconds) {
             Ok(seconds) if seconds >> 32 == 0 && self.nanoseconds == 0 => {
                 out.put_slice(&[0xd6, 0xff]);
@@ -129,7 +129,7 @@ pub(super) fn text_with_offset(local: &[u8], minutes: i64) -> Result<String, Unr
 
 /// Appends the date that a text is, if it is one of UTC, and tells whether it is. With another offset it stays text: that
 /// is how it comes back whole, whatever it stands in.
-pub(super) fn put_if_date(text: &str, out: &mut BytesMut) -> bool {
+pub(super) fn put_if_date(text: &str, out: &mut Vec<u8>) -> bool {
     // What is no date is seen at once.
     if !matches!(text.as_bytes(), [_, _, _, _, b'-', _, _, b'-', _, _, b'T', .., b'Z']) {
         return false;

@@ -16,7 +16,7 @@ use super::MAX_DEPTH;
 use super::head::{Cursor, Extension, Head, Unreadable};
 use super::timestamp::{self, DATE};
 
-const NIL: u8 = 0xc0;
+pub(super) const NIL: u8 = 0xc0;
 
 /// How crates of MessagePack call an extension in serde's terms: a pair of its type and its bytes.
 pub(super) const EXTENSION: &str = "_ExtStruct";
@@ -45,10 +45,7 @@ impl<'de> Unpacker<'de> {
             Head::Signed(value) => visitor.visit_i64(value),
             Head::F32(value) => visitor.visit_f32(value),
             Head::F64(value) => visitor.visit_f64(value),
-            Head::Text(text) => match str::from_utf8(text) {
-                Ok(text) => visitor.visit_borrowed_str(text),
-                Err(_) => Err(head.unexpected(&visitor)),
-            },
+            Head::Text(text) => give_text(text, visitor),
             // A `serde_json::Value` has no bytes: it takes what JSON has for them.
             Head::Bytes(bytes) if expects(&visitor, "JSON") => visitor.visit_string(STANDARD.encode(bytes)),
             Head::Bytes(bytes) => visitor.visit_borrowed_bytes(bytes),
@@ -127,9 +124,39 @@ impl<'de> Unpacker<'de> {
     }
 }
 
+#[inline]
+fn give_text<'de, V: Visitor<'de>>(text: &'de [u8], visitor: V) -> Result<V::Value, Unreadable> {
+    match str::from_utf8(text) {
+        Ok(text) => visitor.visit_borrowed_str(text),
+        Err(_) => Err(Head::Text(text).unexpected(&visitor)),
+    }
+}
+
 /// Whether a visitor says that it takes values of this format.
 fn expects<'de>(visitor: &impl Visitor<'de>, format: &str) -> bool {
     (visitor as &dyn Expected).to_string().contains(format)
+}
+
+macro_rules! numbers {
+    ($($method:ident)*) => {$(
+        #[inline]
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unreadable> {
+            // The usual ones at once: lists of numbers are long.
+            let (value, rest) = match *self.at.0 {
+                [small @ ..0x80, ref rest @ ..] => (small.into(), rest),
+                [0xcc, a, ref rest @ ..] => (a.into(), rest),
+                [0xcd, a, b, ref rest @ ..] => (u16::from_be_bytes([a, b]).into(), rest),
+                [0xce, a, b, c, d, ref rest @ ..] => (u32::from_be_bytes([a, b, c, d]).into(), rest),
+                [0xcb, a, b, c, d, e, f, g, h, ref rest @ ..] => {
+                    self.at = Cursor(rest);
+                    return visitor.visit_f64(f64::from_be_bytes([a, b, c, d, e, f, g, h]));
+                }
+                _ => return self.deserialize_any(visitor),
+            };
+            self.at = Cursor(rest);
+            visitor.visit_u64(value)
+        }
+    )*};
 }
 
 impl<'de> Deserializer<'de> for &mut Unpacker<'de> {
@@ -140,9 +167,12 @@ impl<'de> Deserializer<'de> for &mut Unpacker<'de> {
         self.give(head, visitor)
     }
 
-    serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char unit unit_struct seq tuple tuple_struct map
+    numbers! {
+        deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_u8 deserialize_u16 deserialize_u32
+        deserialize_u64 deserialize_f32 deserialize_f64
     }
+
+    serde::forward_to_deserialize_any! { bool char unit unit_struct seq tuple tuple_struct map }
 
     // What 64 bits cannot hold is text: see `pack.rs`.
     fn deserialize_i128<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unreadable> {
@@ -178,6 +208,7 @@ impl<'de> Deserializer<'de> for &mut Unpacker<'de> {
     /// For texts. Neither bytes nor a date are one.
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unreadable> {
         match self.at.head()? {
+            Head::Text(text) => give_text(text, visitor),
             other @ (Head::Bytes(_) | Head::Extension(..)) => Err(other.unexpected(&visitor)),
             other => self.give(other, visitor),
         }
@@ -245,7 +276,7 @@ impl<'de> Deserializer<'de> for &mut Unpacker<'de> {
     /// A name: of a member, or of an enum's variant. Never a number.
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unreadable> {
         match self.at.head()? {
-            text @ Head::Text(_) => self.give(text, visitor),
+            Head::Text(text) => give_text(text, visitor),
             other => Err(other.unexpected(&visitor)),
         }
     }
@@ -271,6 +302,7 @@ struct Items<'u, 'de> {
 impl<'de> SeqAccess<'de> for Items<'_, 'de> {
     type Error = Unreadable;
 
+    #[inline]
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Unreadable> {
         if self.left == 0 {
             return Ok(None);
@@ -294,6 +326,7 @@ struct Entries<'u, 'de> {
 impl<'de> MapAccess<'de> for Entries<'_, 'de> {
     type Error = Unreadable;
 
+    #[inline]
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Unreadable> {
         loop {
             if self.next == self.length {
@@ -312,6 +345,7 @@ impl<'de> MapAccess<'de> for Entries<'_, 'de> {
         }
     }
 
+    #[inline]
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Unreadable> {
         seed.deserialize(&mut *self.unpacker)
     }
