@@ -8,14 +8,16 @@ use async_trait::async_trait;
 use hub_core::backplane::{Attachment, Backplane, Delivery, Inbox, NodeId, Subscribed, Topic, Unreachable};
 use tokio::runtime;
 use tokio::sync::{oneshot, watch};
+use tokio::time::timeout;
 
 use crate::error::ConnectError;
 use crate::lane::Lane;
 use crate::link::Dialler;
 use crate::node::Node;
 use crate::options::RedisOptions;
-use crate::outbox::Publication;
+use crate::publication::{Publication, Waits};
 use crate::state::{Board, Counters, Counting, LinkState};
+use crate::turns::Turn;
 use crate::{channels, driver, lock, wire};
 
 /// The backplane on Redis: a handle to one pair of connections, or one pair to each primary of a Cluster.
@@ -83,8 +85,9 @@ impl RedisBackplane {
     ///
     /// # Errors
     /// When an option is outside of its range, and when Redis is there and refuses what somebody has to change: wrong or
-    /// missing credentials, no permission to publish and subscribe, a database that does not exist, a certificate that is not trusted, a
-    /// version that is too old, a primary that the Sentinels do not know. Later, the same keeps the link down with that
+    /// missing credentials, no permission to publish and subscribe, a database that does not exist, a certificate that is
+    /// not trusted, a Cluster of a version that is too old, a primary that the Sentinels do not know, a Sentinel in the
+    /// place of a server. Later, the same keeps the link down with that
     /// reason in [`LinkState`].
     pub async fn connect<O>(options: O) -> Result<Self, ConnectError>
     where
@@ -172,13 +175,19 @@ impl Attached {
         channels::channel(&self.first().options.prefix, &self.node.hub, topic).into()
     }
 
-    fn publication(&self, topic: &Topic, delivery: &Delivery) -> Publication {
-        Publication {
-            sender: Arc::clone(&self.node.sender),
-            channel: self.channel(topic),
-            message: wire::encode(self.node.sender.id, delivery),
-            reply: None,
-        }
+    fn publication(&self, topic: &Topic, delivery: &Delivery, waits: Waits) -> Publication {
+        let message = wire::encode(self.node.sender.id, delivery);
+        Publication::new(&self.node.sender, self.channel(topic), message, waits)
+    }
+
+    /// Puts a publication into the outbox, and waits for its answer.
+    async fn answer(
+        &self,
+        publication: Publication,
+        answer: oneshot::Receiver<Result<usize, Unreachable>>,
+    ) -> Result<usize, Unreachable> {
+        self.first().outbox.put(publication).await?;
+        answer.await.unwrap_or_else(|_| Err(Unreachable::new("the backplane was closed")))
     }
 }
 
@@ -200,14 +209,34 @@ impl Attachment for Attached {
     }
 
     async fn publish(&self, topic: &Topic, delivery: &Delivery) -> Result<(), Unreachable> {
-        self.first().outbox.put(self.publication(topic, delivery)).await
+        self.first().outbox.put(self.publication(topic, delivery, Waits::Nobody)).await
+    }
+
+    async fn publish_in_turn(&self, topic: &Topic, delivery: &Delivery) -> Result<(), Unreachable> {
+        let (reply, answer) = oneshot::channel();
+        let mut publication = self.publication(topic, delivery, Waits::Taken(reply));
+        let listens = self.listens.get().and_then(|lane| lane.subscriptions.channel(&publication.channel));
+        let Some(channel) = listens else { return self.answer(publication, answer).await.map(drop) };
+        let (turn, given) = Turn::new(&self.node, channel, delivery);
+        publication.turn = Some(Arc::clone(&turn));
+        let taken = async {
+            let taken = self.answer(publication, answer).await;
+            if taken.is_err() {
+                turn.give_now();
+            }
+            taken.map(drop)
+        };
+        let in_turn = async {
+            if timeout(self.first().options.turn_timeout, given).await.is_err() {
+                turn.give_now();
+            }
+        };
+        tokio::join!(taken, in_turn).0
     }
 
     async fn publish_counted(&self, topic: &Topic, delivery: &Delivery) -> Result<usize, Unreachable> {
         let (reply, answer) = oneshot::channel();
-        let publication = Publication { reply: Some(reply), ..self.publication(topic, delivery) };
-        self.first().outbox.put(publication).await?;
-        answer.await.unwrap_or_else(|_| Err(Unreachable::new("the backplane was closed")))
+        self.answer(self.publication(topic, delivery, Waits::Counted(reply)), answer).await
     }
 
     fn subscribe(&self, topic: &Topic) -> Subscribed {

@@ -22,9 +22,12 @@ pub(crate) fn still_down(servers: &RedisServers, why: &str, retry: Duration) {
 
 /// Once a window, whatever was lost in it.
 pub(crate) fn losses(counting: &Counting) {
-    let Losses { out, lost_in, unreadable, why_unreadable } = counting.losses();
-    if out > 0 {
-        warn!(lost = out, "publications were not confirmed by Redis: other nodes may not have them");
+    let Losses { out, refused: (refused, why), lost_in, unreadable, why_unreadable } = counting.losses();
+    if out > refused {
+        warn!(lost = out - refused, "publications were not confirmed by Redis: other nodes may not have them");
+    }
+    if refused > 0 {
+        warn!(refused, why, "Redis refused publications: other nodes do not have them");
     }
     if lost_in > 0 {
         warn!(lost = lost_in, "deliveries of other nodes did not arrive");
@@ -38,8 +41,13 @@ pub(crate) fn unreadable(channel: &[u8], error: WireError) {
     debug!(channel = %channel.escape_ascii(), %error, "a message was refused");
 }
 
-pub(crate) fn publication_refused(channel: &str, why: &str) {
-    debug!(channel, why, "Redis refused a publication");
+/// The way that publishes was cut, and made again; what was under way is published again.
+pub(crate) fn mended(servers: &RedisServers, why: &str) {
+    info!(%servers, why, "the connection to Redis that publishes was made again");
+}
+
+pub(crate) fn speaks_the_old_protocol(address: &str, why: &str) {
+    debug!(address, why, "Redis refused HELLO: RESP2 is spoken with it");
 }
 
 pub(crate) fn secret_unknown(hub: &str, why: &str) {

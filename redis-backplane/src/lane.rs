@@ -12,7 +12,7 @@ use crate::options::RedisOptions;
 use crate::outbox::Outbox;
 use crate::state::{Board, Counting};
 use crate::subscriptions::Subscriptions;
-use crate::{channels, events, lock};
+use crate::{channels, events, lock, secret};
 
 /// A link with what goes through it.
 ///
@@ -69,12 +69,15 @@ impl Lane {
     pub(crate) async fn keep_secret(&self, node: &Node, link: &dyn Link) -> Result<(), Lost> {
         let Some(proposed) = node.proposed() else { return Ok(()) };
         let key = channels::secret(&self.options.prefix, &node.hub);
-        let kept = link.keep(&key, &proposed).await?.and_then(|kept| {
-            let no_secret =
-                |other: Vec<u8>| format!("the key {key:?} holds {} bytes, which is no secret of ours", other.len());
-            <[u8; 32]>::try_from(kept).map_err(no_secret)
-        });
-        match kept {
+        let offered = link.offer(&key, &secret::written(&proposed)).await?;
+        let kept = match link.read(&key).await? {
+            // Somebody else's may be there when ours is refused.
+            Ok(Some(kept)) => secret::read(&kept)
+                .ok_or_else(|| format!("the key {key:?} holds {} bytes, which is no secret of ours", kept.len())),
+            Ok(None) => Err("it is not there after it was set".to_owned()),
+            Err(why) => Err(why),
+        };
+        match offered.err().filter(|_| kept.is_err()).map_or(kept, Err) {
             Ok(secret) => {
                 if node.secret_is(secret) {
                     events::secret_changed(&node.hub);
@@ -87,5 +90,28 @@ impl Lane {
             }
         }
         Ok(())
+    }
+
+    /// Whether one of the secrets is in Redis, as it is known here; `None` where there is none to ask for. Which one, and
+    /// how it is asked for, differs from turn to turn, so that after some all were.
+    pub(crate) async fn secret_is_kept(&self, turn: usize, link: &dyn Link) -> Result<Option<bool>, Lost> {
+        let mut nodes = self.nodes();
+        nodes.sort_unstable_by(|one, other| one.hub.cmp(&other.hub));
+        let secrets: Vec<_> = nodes.iter().filter_map(|node| Some((node, node.proposed()?))).collect();
+        if secrets.is_empty() {
+            return Ok(None);
+        }
+        let (node, secret) = secrets[turn / 2 % secrets.len()];
+        let key = channels::secret(&self.options.prefix, &node.hub);
+        Ok(Some(if turn.is_multiple_of(2) {
+            // Only a write is refused by who is not the primary any more. One that is refused for another reason changes
+            // nothing that was known.
+            link.offer(&key, &secret::written(&secret)).await? != Ok(true)
+        } else {
+            match link.read(&key).await? {
+                Ok(kept) => kept.and_then(|kept| secret::read(&kept)) == Some(secret),
+                Err(_) => true,
+            }
+        }))
     }
 }

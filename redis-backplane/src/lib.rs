@@ -23,7 +23,8 @@
 //! # }
 //! ```
 //!
-//! Redis has to be version 6 or newer, 7 or newer as a Cluster. It may be one server, a primary with Sentinels, or a
+//! Redis has to be version 6 or newer, 7 or newer as a Cluster; an older one, or a proxy that refuses HELLO, is spoken to in
+//! RESP2. It may be one server, a primary with Sentinels, or a
 //! Cluster, over TCP or TLS: see [`RedisOptions`] and its [`from_url`](RedisOptions::from_url). Nothing is stored but a
 //! key of 32 bytes for each hub.
 //!
@@ -41,8 +42,12 @@
 //! | `{prefix}:{hub}:connection:{id}` | the node where a connection lives that another negotiated | messages for it |
 //! | `{prefix}::probe:{number}` | nobody for long | nothing: whether we may publish and subscribe is tried here |
 //!
-//! The key `{prefix}:{hub}:secret` has the secret by which nodes verify each other's connection tokens. It is set by the
-//! node that is first, and looked at as often as Redis is pinged: those that know it set it again when Redis has lost it.
+//! What a node publishes in turn to a channel that it listens to, Redis sends back to it, among what other nodes publish: at
+//! that place its own inbox is given it, without the bytes being read again. So all nodes have one order a channel.
+//!
+//! The key `{prefix}:{hub}:secret` has the secret by which nodes verify each other's connection tokens, in hexadecimal. It is
+//! set by the node that is first. With each ping one of a process's hubs is looked after: those that know the secret set it
+//! again when Redis has lost it.
 //! **Who can read that key can forge connection tokens**, and who can publish on the channels can send anything to any
 //! client: let nobody else in.
 //!
@@ -54,24 +59,33 @@
 //!
 //! # What can be lost, and how you know
 //!
-//! Pub/sub keeps nothing: what is published while the link of a receiver is down does not reach it, and is not repeated.
+//! Pub/sub keeps nothing: what is published while the link of a receiver is down does not reach it.
 //! - The state of the link is a value to watch ([`RedisBackplane::link`]), and each change is logged. A closed connection
-//!   is noticed at once, a silent Redis within the ping interval and the response timeout: 5 s by default. A slow one is
-//!   not silent: as long as something comes, the link is up.
-//! - A publication fails while the link is known to be down, or [waits](WhileDown) for it. One that was accepted is sent,
-//!   by the next link if need be. One that was sent and not confirmed when the link broke is counted as lost, and not sent
-//!   again: it may have arrived.
+//!   is noticed at once, a machine or a cable that is gone within 5 s (TCP keep-alive), a silent Redis within the response
+//!   timeout where something is published, else within the ping interval more: 10 s and 25 s by default. A slow one is not
+//!   silent: as long as something comes, the link is up. A silence that is shorter loses nothing.
+//! - A publication that is to be confirmed waits for Redis; when the link is down, for [`RedisOptions::fail_after`]; then
+//!   it fails, or is [kept](WhileDown). One that was accepted is sent, by the next link if need be.
+//! - One that was written and not confirmed when the link broke is published again by the next link, before all others, in
+//!   the old order and with its old number, by which it is recognised where it has arrived. Where it is not confirmed in
+//!   time, it is counted as lost ([`Counters::lost_out`]): it may have arrived. One that breaks the link five times is lost.
+//! - Where only the connection that publishes is cut, it alone is made again: what listens misses nothing.
 //! - Messages are numbered by sender and channel, so a receiver notices gaps, counts what it missed
 //!   ([`Counters::lost_in`]), and logs it once a second. What it missed of a sender that it had never heard is not known
-//!   to it, nor what came last before a silence.
-//! - The link comes back by itself, at first within 50 ms, and counts as up when all subscriptions are in force again.
+//!   to it, nor what came last before a silence. It follows the 512 senders of a channel that it heard last, and of up to
+//!   as many more.
+//! - The link comes back by itself, at first within 50 ms, later within 300 ms, and counts as up when all subscriptions are
+//!   in force again.
+//! - Where Redis refuses a publication, its sender is told why. Where it refuses all, the link is down with that reason.
 //!
 //! In a Cluster the link is as good as its worst part: while one primary is out of reach, all of it is down.
 //!
 //! # Memory
 //!
-//! Publications wait in a buffer of [`RedisOptions::publish_buffer`] bytes, of which at most 8 writes of 512 messages, or
-//! 256 KiB and one message, are on their way. When it is full, publishers wait. Deliveries are not buffered here: a
+//! Publications wait in a buffer of [`RedisOptions::publish_buffer`] bytes. Besides, at most 8 writes of 512 messages, or
+//! 256 KiB and one message, are on their way, of 2 MiB and one such write together; they are kept until they are
+//! confirmed. When the buffer is full, publishers wait. What waits for its turn at the own inbox is kept for
+//! [`RedisOptions::turn_timeout`] at most. Deliveries are not buffered here: a
 //! connection is read no further while a delivery is handed over. A node that does not keep up is cut off by Redis
 //! (`client-output-buffer-limit pubsub`), which shows as a lost link and as a gap. The numbers of the 16,384 channels that
 //! were published to last are kept, and of up to as many more.
@@ -88,15 +102,17 @@
 //! 1. `options.rs` and `url.rs`: where Redis is, and every limit;
 //! 2. `backplane.rs`: the handle, and what nodes hold; `node.rs`: a hub in this process, as others see it;
 //! 3. `channels.rs`: all names; `wire.rs`: a delivery to bytes and back; `numbers.rs`: by which losses are noticed;
-//! 4. `outbox.rs`: publications on their way to the link; `subscriptions.rs`: what Redis is to be told; `lane.rs`: both,
-//!    with the link they belong to;
-//! 5. `driver.rs`: the task that dials a link, runs it, and dials the next; `outage.rs`: when;
+//! 4. `publication.rs` and `outbox.rs`: on the way to the link; `turns.rs`: on the way to the own inbox; `channel.rs`: who
+//!    listens; `subscriptions.rs`: what Redis is to be told of that; `lane.rs`: all of it, with the link it belongs to;
+//! 5. `driver.rs`: the task that dials a link, runs it, and dials the next; `outage.rs`: when; `publishing.rs`: from the outbox
+//!    to the link;
 //! 6. `receiver.rs`: from the link to the nodes;
 //! 7. `link/mod.rs`: what is asked of a link; `link/server.rs`, `link/sentinel.rs` and `link/cluster.rs`: who answers, over
-//!    `link/connection.rs`;
+//!    `link/connection.rs`, `link/socket.rs` and `link/resp2.rs`;
 //! 8. `state.rs`: the state of the link, and the counters; `events.rs`: every log line.
 
 mod backplane;
+mod channel;
 mod channels;
 mod driver;
 mod error;
@@ -108,9 +124,13 @@ mod numbers;
 mod options;
 mod outage;
 mod outbox;
+mod publication;
+mod publishing;
 mod receiver;
+mod secret;
 mod state;
 mod subscriptions;
+mod turns;
 mod url;
 mod wire;
 

@@ -79,7 +79,8 @@ impl Seen {
         });
         let missed = match (known, last.epoch == number.epoch) {
             (false, _) => 0,
-            (true, true) if number.in_epoch <= last.in_epoch => return Sight::Old,
+            // Also of an earlier epoch: what was not confirmed is published again, from the first on.
+            (true, _) if !number.is_after(*last) => return Sight::Old,
             (true, true) => number.in_epoch - last.in_epoch - 1,
             // Its numbering began anew while we listened: from 0.
             (true, false) => number.in_epoch,
@@ -146,6 +147,10 @@ mod tests {
         assert_eq!(seen.note(number(45)), Sight::New { missed: 3 });
         assert_eq!(seen.note(number(45)), Sight::Old);
         assert_eq!(seen.note(number(44)), Sight::Old);
+        // What was published again after a cut, of the epoch before.
+        assert_eq!(seen.note(from(1, Number { epoch: 2, in_epoch: 99 })), Sight::Old);
+        let last = Number { epoch: u32::MAX, in_epoch: 7 };
+        assert!(Number { epoch: 0, in_epoch: 0 }.is_after(last) && !last.is_after(Number { epoch: 0, in_epoch: 0 }));
         // Another sender, of whom nothing is known.
         assert_eq!(seen.note(from(2, Number { epoch: 1, in_epoch: 1000 })), Sight::New { missed: 0 });
     }

@@ -41,28 +41,47 @@ pub struct RedisOptions {
     /// 5 s, range 10 ms to 1 day.
     pub connect_timeout: Duration,
     /// How long Redis may say nothing while an answer is waited for, until the link is given up; and how long a
-    /// publication may wait for room. An answer may take longer behind much that is received. Default 3 s, which a Redis
-    /// with a slow command or a fork behind it keeps; range 10 ms to 1 day.
+    /// publication may wait for room. **A pause of Redis that is shorter loses nothing**: a slow command, a fork, a machine
+    /// that is moved. An answer may take longer behind much that is received. Default 10 s, range 10 ms to 1 day. (A
+    /// machine or a cable that is gone is noticed sooner, by TCP.)
     pub response_timeout: Duration,
-    /// How often Redis is asked whether it is there. Default 2 s: with the response timeout a silent Redis is noticed
-    /// within 5 s, well before clients time out. Range 10 ms to 1 day.
+    /// How often Redis is asked whether it is there, on each connection. Default 15 s: with the response timeout a silent
+    /// Redis is noticed within 25 s where nothing is published, and within the response timeout where something is. Range
+    /// 10 ms to 1 day.
     pub ping_interval: Duration,
+    /// How long a message may wait for its turn among those of other nodes until it is given to this node's own
+    /// connections out of turn. Default 1 s, which is over when Redis stands still; range 1 ms to 1 day.
+    pub turn_timeout: Duration,
     /// How long to wait before the first attempt to reconnect; it doubles with each that fails, and each is shortened at
     /// random, down to its half. Default 50 ms, range 1 ms to 1 day.
     pub first_retry: Duration,
-    /// The longest wait before an attempt to reconnect. Default 5 s, range 1 ms to 1 day.
+    /// The longest wait before an attempt to reconnect; ten times as long where Redis refuses us. Default 300 ms, so that a
+    /// Redis that was restarted is used at once. Where Redis itself was gone, what waits is published this long after the
+    /// link is back, for other nodes have to be back, too. Range 1 ms to 1 day.
     pub longest_retry: Duration,
+    /// How long publications wait for a link that is down before [`while_down`](Self::while_down) applies, so that a cut
+    /// that is mended at once fails none of them. This node's own connections never wait for it. Default 1 s, range 0 to
+    /// 1 day.
+    pub fail_after: Duration,
     /// How many bytes of publications may wait to be sent, each counted with its channel and 128 bytes more. Default
     /// 16 MiB, range 1,024 to 2^31 - 1. A single larger one passes when nothing else waits.
     pub publish_buffer: usize,
-    /// What publications do while the link is down. Default [`WhileDown::Fail`].
+    /// The largest message that may be published, in bytes with its channel. Redis closes the connection of everybody who
+    /// listens, however fast they read, where one message is larger than the hard limit of its
+    /// `client-output-buffer-limit pubsub`; so such a message is refused here. Default `None`: what Redis says, where the
+    /// user may ask it (`+config|get`), or else 32 MiB, which is Redis's default. Range 1,024 to 2^29, which is the most
+    /// that Redis takes.
+    pub largest_message: Option<usize>,
+    /// What publications do while the link is down, once that has lasted for [`fail_after`](Self::fail_after). Default
+    /// [`WhileDown::Fail`].
     pub while_down: WhileDown,
 }
 
 /// Which Redis servers there are. An address is `host`, `host:port` or `[ipv6]:port`.
 #[derive(Clone, PartialEq, Eq)]
 pub enum RedisServers {
-    /// One server.
+    /// One server. Where it says that it is a node of a Cluster, all of that is used, as with
+    /// [`Cluster`](Self::Cluster).
     One(String),
     /// A Cluster, version 7 or newer: by some of its nodes, the others are found. Channels are spread over all primaries
     /// by sharded pub/sub.
@@ -101,16 +120,18 @@ pub struct RedisIdentity {
     pub key: Vec<u8>,
 }
 
-/// What publications do while the link is down.
+/// What publications do while the link is down for longer than [`RedisOptions::fail_after`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum WhileDown {
-    /// They fail at once, and the sender knows.
+    /// They fail, and the sender knows. What was written and not confirmed before may have arrived.
     #[default]
     Fail,
-    /// They wait in the publish buffer for the link, however long that takes, and fail when it is full. Those whose
-    /// receivers are to be counted (what is for single connections, and requests) fail at once nevertheless.
+    /// They are kept in the publish buffer for the link, however long that takes, which is success for the sender; they
+    /// fail when it is full. Those whose receivers are to be counted (what is for single connections, and requests) fail
+    /// nevertheless.
     ///
-    /// They go out with the sender's link: nodes whose links are back later, after Redis itself was gone, miss them.
+    /// They go out with the sender's link, or [`RedisOptions::longest_retry`] later where Redis itself was gone. Nodes whose
+    /// links are back later than that miss them.
     Wait,
 }
 
@@ -130,17 +151,22 @@ impl Default for RedisOptions {
             tls: None,
             prefix: "hubs".to_owned(),
             connect_timeout: Duration::from_secs(5),
-            response_timeout: Duration::from_secs(3),
-            ping_interval: Duration::from_secs(2),
+            response_timeout: Duration::from_secs(10),
+            ping_interval: Duration::from_secs(15),
+            turn_timeout: Duration::from_secs(1),
             first_retry: Duration::from_millis(50),
-            longest_retry: Duration::from_secs(5),
+            longest_retry: Duration::from_millis(300),
+            fail_after: Duration::from_secs(1),
             publish_buffer: 16 * 1024 * 1024,
+            largest_message: None,
             while_down: WhileDown::default(),
         }
     }
 }
 
 const MAX_SIZE: usize = i32::MAX as usize;
+/// Redis takes no longer string (`proto-max-bulk-len`).
+pub(crate) const MOST_IN_A_MESSAGE: usize = 1 << 29;
 const MILLI: Duration = Duration::from_millis(1);
 
 impl RedisOptions {
@@ -172,6 +198,11 @@ impl RedisOptions {
         InvalidOption::check_time("ping_interval", self.ping_interval, 10 * MILLI)?;
         InvalidOption::check_time("first_retry", self.first_retry, MILLI)?;
         InvalidOption::check_time("longest_retry", self.longest_retry, MILLI)?;
+        InvalidOption::check_time("turn_timeout", self.turn_timeout, MILLI)?;
+        InvalidOption::check_time("fail_after", self.fail_after, Duration::ZERO)?;
+        if let Some(largest) = self.largest_message {
+            InvalidOption::check_size("largest_message", largest, 1024, MOST_IN_A_MESSAGE, "bytes")?;
+        }
         InvalidOption::check_size("publish_buffer", self.publish_buffer, 1024, MAX_SIZE, "bytes")
     }
 }
@@ -272,9 +303,12 @@ impl fmt::Debug for RedisOptions {
             .field("connect_timeout", &self.connect_timeout)
             .field("response_timeout", &self.response_timeout)
             .field("ping_interval", &self.ping_interval)
+            .field("turn_timeout", &self.turn_timeout)
             .field("first_retry", &self.first_retry)
             .field("longest_retry", &self.longest_retry)
+            .field("fail_after", &self.fail_after)
             .field("publish_buffer", &self.publish_buffer)
+            .field("largest_message", &self.largest_message)
             .field("while_down", &self.while_down)
             .finish()
     }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 
+use crate::channel::Taker;
 use crate::events;
 use crate::lane::Lane;
 use crate::link::Receive;
@@ -59,7 +60,11 @@ fn hand_over(lane: &Lane, name: &[u8], message: &Bytes) {
         Ok(stamp) => stamp,
         Err(error) => return refuse(error),
     };
-    let Some((node, missed)) = channel.takes(stamp) else { return };
+    let (node, missed) = match channel.takes(stamp) {
+        Taker::Node(node, missed) => (node, missed),
+        Taker::Own => return channel.give_due(stamp.number),
+        Taker::Nobody => return,
+    };
     Counting::add(&lane.counting.lost_in, missed);
     match wire::decode(message) {
         Ok(delivery) => {

@@ -107,8 +107,8 @@ impl Board {
 pub struct Counters {
     /// Publications that Redis confirmed.
     pub published: u64,
-    /// Publications that were accepted and not confirmed: the link was lost with them under way, or Redis refused them.
-    /// Some of them may have arrived.
+    /// Publications that were written and not confirmed: the link was lost with them under way and was not back in time, or
+    /// Redis refused them. Some of them may have arrived. Those that were published again and confirmed are not among them.
     pub lost_out: u64,
     /// Deliveries received from other nodes.
     pub received: u64,
@@ -126,6 +126,8 @@ pub struct Counters {
 pub(crate) struct Counting {
     pub(crate) published: AtomicU64,
     pub(crate) lost_out: AtomicU64,
+    /// How many of those were refused, and why the last was.
+    refused: Mutex<(u64, String)>,
     pub(crate) received: AtomicU64,
     pub(crate) lost_in: AtomicU64,
     unreadable: AtomicU64,
@@ -143,9 +145,11 @@ struct Logged {
 }
 
 /// Losses since they were last asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Losses {
     pub(crate) out: u64,
+    /// How many of those Redis refused, and why the last.
+    pub(crate) refused: (u64, String),
     pub(crate) lost_in: u64,
     pub(crate) unreadable: u64,
     /// What was wrong with the last of those.
@@ -155,6 +159,15 @@ pub(crate) struct Losses {
 impl Counting {
     pub(crate) fn add(counter: &AtomicU64, number: u64) {
         counter.fetch_add(number, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_refused(&self, why: &str) {
+        {
+            let mut refused = lock(&self.refused);
+            refused.0 += 1;
+            why.clone_into(&mut refused.1);
+        }
+        Self::add(&self.lost_out, 1);
     }
 
     pub(crate) fn add_unreadable(&self, why: WireError) {
@@ -182,6 +195,7 @@ impl Counting {
         };
         Losses {
             out: since(&self.lost_out, &self.logged.lost_out),
+            refused: std::mem::take(&mut *lock(&self.refused)),
             lost_in: since(&self.lost_in, &self.logged.lost_in),
             unreadable: since(&self.unreadable, &self.logged.unreadable),
             why_unreadable: *lock(&self.why_unreadable),

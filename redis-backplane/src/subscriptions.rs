@@ -11,39 +11,9 @@ use std::sync::{Arc, Mutex};
 use hub_core::backplane::{NodeId, Topic};
 use tokio::sync::{Notify, oneshot};
 
+use crate::channel::{Channel, Left};
 use crate::lock;
 use crate::node::Node;
-use crate::numbers::{Seen, Sight};
-use crate::wire::Stamp;
-
-/// A channel, and who listens to it.
-#[derive(Debug)]
-pub(crate) struct Channel {
-    pub(crate) topic: Topic,
-    listener: Mutex<Listener>,
-}
-
-#[derive(Debug, Default)]
-struct Listener {
-    /// Nobody, when the count has fallen to zero.
-    node: Option<Arc<Node>>,
-    /// What was received since somebody listens.
-    seen: Seen,
-}
-
-impl Channel {
-    /// Who is to be given a message, and how many before it were missed; `None` if nobody is: it is their own, or was
-    /// here before, or nobody listens.
-    pub(crate) fn takes(&self, stamp: Stamp) -> Option<(Arc<Node>, u64)> {
-        let mut listener = lock(&self.listener);
-        let node = listener.node.as_ref().filter(|node| node.sender.id != stamp.node).map(Arc::clone)?;
-        match listener.seen.note(stamp) {
-            Sight::New { missed } => Some((node, missed)),
-            // Never twice, and never out of order.
-            Sight::Old => None,
-        }
-    }
-}
 
 /// What is to be said to Redis.
 #[derive(Debug, Default)]
@@ -100,7 +70,7 @@ impl Subscriptions {
         let mut table = lock(&self.table);
         let table = &mut *table;
         let entry = table.entries.entry(Arc::clone(name)).or_insert_with(|| Entry {
-            channel: Arc::new(Channel { topic: topic.clone(), listener: Mutex::default() }),
+            channel: Arc::new(Channel::new(topic)),
             count: 0,
             told: false,
             confirmed: false,
@@ -108,7 +78,7 @@ impl Subscriptions {
             waiting: Vec::new(),
         });
         if entry.count == 0 {
-            *lock(&entry.channel.listener) = Listener { node: Some(Arc::clone(node)), seen: Seen::default() };
+            entry.channel.begin(node, entry.confirmed);
         }
         entry.count += 1;
         if !entry.told && !entry.changed {
@@ -131,28 +101,32 @@ impl Subscriptions {
 
     /// Takes all subscriptions of a node back.
     pub(crate) fn unsubscribe_all(&self, node: NodeId) {
-        let listens = |entry: &Entry| {
-            let listener = lock(&entry.channel.listener);
-            listener.node.as_ref().is_some_and(|listener| listener.sender.id == node)
-        };
         let names: Vec<Arc<str>> = {
             let table = lock(&self.table);
-            table.entries.iter().filter(|(_, entry)| listens(entry)).map(|(name, _)| Arc::clone(name)).collect()
+            table
+                .entries
+                .iter()
+                .filter(|(_, entry)| entry.channel.is_of(node))
+                .map(|(name, _)| Arc::clone(name))
+                .collect()
         };
         names.iter().for_each(|name| self.take_back(name, |_| 0));
     }
 
     fn take_back(&self, name: &str, left: impl FnOnce(usize) -> usize) {
-        // Dropped behind the lock: its inbox may hold whatever.
-        let _listener;
+        // Not under the lock.
+        drop(self.taken_back(name, left));
+    }
+
+    fn taken_back(&self, name: &str, left: impl FnOnce(usize) -> usize) -> Option<Left> {
         let mut table = lock(&self.table);
         let table = &mut *table;
-        let Some(entry) = table.entries.get_mut(name).filter(|entry| entry.count > 0) else { return };
+        let entry = table.entries.get_mut(name).filter(|entry| entry.count > 0)?;
         entry.count = left(entry.count);
         if entry.count > 0 {
-            return;
+            return None;
         }
-        _listener = std::mem::take(&mut *lock(&entry.channel.listener));
+        let left = entry.channel.end();
         if entry.told && !entry.changed {
             entry.changed = true;
             if let Some((name, _)) = table.entries.get_key_value(name) {
@@ -162,6 +136,7 @@ impl Subscriptions {
         } else if !entry.told && !entry.changed {
             table.entries.remove(name);
         }
+        Some(left)
     }
 
     /// The channel of this name, if anybody listens to it.
@@ -216,6 +191,7 @@ impl Subscriptions {
                 && entry.told
             {
                 entry.confirmed = true;
+                entry.channel.set_in_force(true);
                 for waiting in entry.waiting.drain(..) {
                     let _ = waiting.send(());
                 }
@@ -246,12 +222,19 @@ impl Subscriptions {
 
     /// The link is down: nobody waits.
     pub(crate) fn down(&self) {
-        let mut table = lock(&self.table);
-        table.waits = false;
-        for entry in table.entries.values_mut() {
-            entry.confirmed = false;
-            entry.waiting.clear();
+        let mut channels = Vec::new();
+        {
+            let mut table = lock(&self.table);
+            table.waits = false;
+            for entry in table.entries.values_mut() {
+                entry.confirmed = false;
+                entry.waiting.clear();
+                if entry.channel.set_in_force(false) {
+                    channels.push(Arc::clone(&entry.channel));
+                }
+            }
         }
+        channels.iter().for_each(|channel| channel.give_all());
     }
 }
 

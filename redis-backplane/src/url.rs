@@ -17,7 +17,7 @@ impl RedisOptions {
     ///
     /// | URL | servers |
     /// | --- | --- |
-    /// | `redis://host:6379/0` | one |
+    /// | `redis://host:6379/0` | one, or the Cluster of which it is a node |
     /// | `redis+cluster://host:7000,other:7000` | a Cluster |
     /// | `redis+sentinel://host:26379,other:26379/mymaster/0` | the primary that Sentinels call `mymaster` |
     ///

@@ -35,10 +35,21 @@ pub(crate) struct Stamp {
 /// The place of a message among those of one sender to one channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Number {
-    /// Differs from epoch to epoch of one sender.
+    /// One more with each epoch of one sender.
     pub(crate) epoch: u32,
     /// From 0.
     pub(crate) in_epoch: u64,
+}
+
+impl Number {
+    /// Whether it was given behind the other one. Epochs ascend, and may wrap.
+    pub(crate) fn is_after(self, other: Self) -> bool {
+        if self.epoch == other.epoch {
+            self.in_epoch > other.in_epoch
+        } else {
+            self.epoch.wrapping_sub(other.epoch) < 1 << 31
+        }
+    }
 }
 
 /// What is wrong with a message.

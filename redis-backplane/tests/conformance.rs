@@ -30,6 +30,7 @@ impl Cluster for Processes {
     async fn connect(&self) -> Arc<dyn Backplane> {
         let options = RedisOptions {
             ping_interval: Duration::from_millis(200),
+            fail_after: Duration::from_millis(200),
             longest_retry: Duration::from_millis(200),
             ..RedisOptions::from_url(&self.url).unwrap()
         };
@@ -38,6 +39,24 @@ impl Cluster for Processes {
 
     async fn sleep(&self, time: Duration) {
         tokio::time::sleep(time).await;
+    }
+
+    const CAN_PAUSE: bool = true;
+
+    async fn pause(&self) {
+        match &self.cut {
+            Cut::Kill(server) => server.lock().unwrap().pause(),
+            Cut::Close(relay) => relay.stall(),
+            Cut::Never => {}
+        }
+    }
+
+    async fn resume(&self) {
+        match &self.cut {
+            Cut::Kill(server) => server.lock().unwrap().resume(),
+            Cut::Close(relay) => relay.open(),
+            Cut::Never => {}
+        }
     }
 
     async fn cut(&self) {

@@ -29,6 +29,8 @@ use crate::outgoing::with_outgoing;
 /// # }
 /// ```
 ///
+/// A send is done when the medium has taken it: what anybody sends to the same target from then on comes behind it.
+///
 /// The hub's name is the name of its type, unless the route gave it another. With
 /// [`Untyped`](crate::Untyped) for the proxy, methods are called by name:
 /// `emitter.all().send("Said", ("the house", "closed")).await?`.
@@ -128,6 +130,6 @@ impl Remote for Target {
         }
         self.to.check()?;
         let message = with_outgoing(target, &arguments, |message| message.in_all_codecs())?;
-        Ok(self.to.publish(&*self.attachment, message).await?)
+        Ok(self.to.publish_in_turn(&*self.attachment, message).await?)
     }
 }

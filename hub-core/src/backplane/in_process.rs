@@ -24,6 +24,8 @@ struct Hubs {
 struct Hub {
     nodes: HashMap<NodeId, Node>,
     secret: Option<[u8; 32]>,
+    /// Held while something is given out in turn, for one order at all nodes.
+    turns: Arc<Mutex<()>>,
 }
 
 struct Node {
@@ -78,11 +80,12 @@ impl Attached {
         run(self.backplane.lock().by_name.entry(self.hub.clone()).or_default())
     }
 
-    fn give_out(&self, topic: &Topic, delivery: &Delivery) -> usize {
+    fn give_out(&self, topic: &Topic, delivery: &Delivery, own_too: bool) -> usize {
         let _order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
         // Given out without the lock: an inbox may subscribe.
         let inboxes: Vec<Arc<dyn Inbox>> = self.with(|hub| {
-            let subscribed = |(id, node): &(&NodeId, &Node)| **id != self.node && node.topics.contains_key(topic);
+            let subscribed =
+                |(id, node): &(&NodeId, &Node)| (own_too || **id != self.node) && node.topics.contains_key(topic);
             hub.nodes.iter().filter(subscribed).map(|(_, node)| Arc::clone(&node.inbox)).collect()
         });
         inboxes.iter().for_each(|inbox| inbox.deliver(topic, delivery.clone()));
@@ -113,12 +116,19 @@ impl Attachment for Attached {
     }
 
     async fn publish(&self, topic: &Topic, delivery: &Delivery) -> Result<(), Unreachable> {
-        self.give_out(topic, delivery);
+        self.give_out(topic, delivery, false);
+        Ok(())
+    }
+
+    async fn publish_in_turn(&self, topic: &Topic, delivery: &Delivery) -> Result<(), Unreachable> {
+        let turns = self.with(|hub| Arc::clone(&hub.turns));
+        let _turn = turns.lock().unwrap_or_else(PoisonError::into_inner);
+        self.give_out(topic, delivery, true);
         Ok(())
     }
 
     async fn publish_counted(&self, topic: &Topic, delivery: &Delivery) -> Result<usize, Unreachable> {
-        Ok(self.give_out(topic, delivery))
+        Ok(self.give_out(topic, delivery, false))
     }
 
     fn subscribe(&self, topic: &Topic) -> Subscribed {

@@ -21,17 +21,24 @@
 //! show how to run it:
 //!
 //! 1. **Order.** What one node publishes to one topic, in the order of the calls, is delivered in that order to each
-//!    node, whatever the sizes, and across a lost and regained link too. There is no order between topics or between
-//!    senders.
-//! 2. **At most once.** A delivery may be lost, and is never repeated. It may be lost while the link of the sender or
-//!    of the receiver is down, and in the moments before that is noticed; at no other time. What is lost is counted and
-//!    logged.
+//!    node, whatever the sizes, and across a lost and regained link too. There is no order between topics.
+//! 2. **At most once.** A delivery may be lost, and is never given twice. It may be lost while the link of the receiver is
+//!    down, or that of the sender for longer than it keeps what it sends, and in the moments before a dead link is
+//!    noticed; at no other time. What is lost is counted and logged.
 //! 3. **Subscriptions hold.** When the future of [`Attachment::subscribe`] is done, what is published from then on
 //!    arrives, unless the link is down. Subscriptions come back with the link, by themselves.
-//! 4. **No echo.** A node is never given what it published itself: it has served its own connections before.
+//! 4. **No echo.** A node is never given what it [published](Attachment::publish) itself: it has served its own
+//!    connections before. What it [published in turn](Attachment::publish_in_turn) it is given once, in its turn.
 //! 5. **Nobody waits for a broken link.** [`Attachment::publish`] fails, or takes over within what it may keep, and
-//!    [`Attachment::subscribe`] returns: what is local goes on.
+//!    [`Attachment::subscribe`] returns: what is local goes on. Who waits for an answer may have to wait for a link that is
+//!    mended at once, for a time that the implementation documents; the own inbox does not.
 //! 6. **Hubs do not mix.** A delivery reaches nodes of the hub of the same name only.
+//! 7. **One order for all.** What several nodes publish to one topic *in turn* is given to all nodes in one and the same
+//!    order, the senders' own inboxes included. When [`Attachment::publish_in_turn`] is done without an error, whatever
+//!    anybody publishes from then on comes behind it, at each node. While the link of a node is down, or the medium silent
+//!    for longer than its own connections are to wait, that node's own inbox is given its own out of turn.
+//! 8. **A pause loses nothing.** Where the medium stands still for a while, shorter than a time that the implementation
+//!    documents, all that is published arrives when it goes on, and nothing fails.
 //!
 //! [`InProcess`] is the backplane of several hubs in one process. The crate `redis-backplane` has the one on Redis.
 
@@ -93,6 +100,17 @@ pub trait Attachment: fmt::Debug + Send + Sync {
     /// # Errors
     /// When the link is down and the delivery cannot be kept, or too many wait already. Nothing is sent then.
     async fn publish(&self, topic: &Topic, delivery: &Delivery) -> Result<(), Unreachable>;
+
+    /// Publishes to all nodes that subscribe to the topic, this one too: all are given it at the same place in the order of
+    /// the topic. It is done when the medium has taken it and this node's own inbox, if it subscribes, was given it. When
+    /// it is dropped before, what has its place in the order goes its way.
+    ///
+    /// The own inbox is given it in any case, and soon: out of turn where the link is down or silent.
+    ///
+    /// # Errors
+    /// When the link is down and the delivery cannot be kept, too many wait already, or the medium refuses it. The own
+    /// inbox has it then. Where the link was lost in the middle of it, others may have it, too.
+    async fn publish_in_turn(&self, topic: &Topic, delivery: &Delivery) -> Result<(), Unreachable>;
 
     /// Hands a delivery over, and waits until it is known how many nodes were subscribed to the topic. For topics to
     /// which the sender itself does not subscribe.

@@ -6,6 +6,7 @@ use std::hash::Hash;
 use super::{Attachment, Delivery, Framed, Topic, Unreachable, publish_to_connections};
 use crate::error::CallError;
 use crate::message::{ConnectionId, GroupName, UserId};
+use crate::together::together;
 
 /// Whom a message is for (P-LT-01), on whichever nodes they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,24 +70,60 @@ impl Recipients {
         }
     }
 
-    /// Publishes a message for those of them that are on other nodes than that of the attachment.
+    /// Publishes a message for those of them that are on other nodes than that of the attachment. It is done when it has
+    /// its place in the order of each topic; for connections, when it is known who listens.
     ///
     /// # Errors
     /// When some of them could not be reached. The others have it.
     pub async fn publish(&self, attachment: &dyn Attachment, message: Framed) -> Result<(), Unreachable> {
-        let (topics, except): (Vec<Topic>, _) = match self {
-            Self::All { except } => (vec![Topic::All], &except[..]),
-            Self::Group { name, except } => (vec![Topic::Group(name.clone())], &except[..]),
-            Self::Groups(names) => (names.iter().cloned().map(Topic::Group).collect(), &[][..]),
-            Self::Users(ids) => (ids.iter().cloned().map(Topic::User).collect(), &[][..]),
-            Self::Connections(ids) => return publish_to_connections(attachment, ids.iter().cloned(), &message).await,
-        };
-        let notice = Delivery::Notice { message, except: except.to_vec() };
+        let Some(topics) = self.topics() else { return self.publish_direct(attachment, &message).await };
+        let notice = self.notice(message);
         let mut result = Ok(());
         for topic in &topics {
             result = result.and(attachment.publish(topic, &notice).await);
         }
         result
+    }
+
+    /// Publishes a message for all of them in turn ([`Attachment::publish_in_turn`]), those of the attachment's own node
+    /// included, topic by topic at the same time. To connections it is [published](Self::publish).
+    ///
+    /// # Errors
+    /// When some of them could not be reached. The others have it, and those of the own node.
+    pub async fn publish_in_turn(&self, attachment: &dyn Attachment, message: Framed) -> Result<(), Unreachable> {
+        let Some(topics) = self.topics() else { return self.publish_direct(attachment, &message).await };
+        let notice = self.notice(message);
+        // The usual case needs no list.
+        if let [topic] = &topics[..] {
+            return attachment.publish_in_turn(topic, &notice).await;
+        }
+        together(topics.iter().map(|topic| attachment.publish_in_turn(topic, &notice))).await.into_iter().collect()
+    }
+
+    /// The topics that reach them. Connections have none in common.
+    fn topics(&self) -> Option<Vec<Topic>> {
+        Some(match self {
+            Self::All { .. } => vec![Topic::All],
+            Self::Group { name, .. } => vec![Topic::Group(name.clone())],
+            Self::Groups(names) => names.iter().cloned().map(Topic::Group).collect(),
+            Self::Users(ids) => ids.iter().cloned().map(Topic::User).collect(),
+            Self::Connections(_) => return None,
+        })
+    }
+
+    fn notice(&self, message: Framed) -> Delivery {
+        let except = match self {
+            Self::All { except } | Self::Group { except, .. } => except.clone(),
+            Self::Groups(_) | Self::Users(_) | Self::Connections(_) => Vec::new(),
+        };
+        Delivery::Notice { message, except }
+    }
+
+    async fn publish_direct(&self, attachment: &dyn Attachment, message: &Framed) -> Result<(), Unreachable> {
+        match self {
+            Self::Connections(ids) => publish_to_connections(attachment, ids.iter().cloned(), message).await,
+            _ => Ok(()),
+        }
     }
 }
 

@@ -144,6 +144,21 @@ impl<C: Cluster> Node<'_, C> {
         published.map_err(|error| broken(format!("{self} could not publish: {error}")))
     }
 
+    /// Publishes in turn, or gives why not.
+    pub(super) async fn try_publish_in_turn(
+        &self,
+        topic: &Topic,
+        delivery: &Delivery,
+    ) -> Result<Result<(), Unreachable>, Broken> {
+        let what = format_args!("{self}: publish_in_turn did not return");
+        self.bench.within(what, self.attachment.publish_in_turn(topic, delivery)).await
+    }
+
+    pub(super) async fn publish_in_turn(&self, topic: &Topic, delivery: &Delivery) -> Result<(), Broken> {
+        let published = self.try_publish_in_turn(topic, delivery).await?;
+        published.map_err(|error| broken(format!("{self} could not publish in turn: {error}")))
+    }
+
     pub(super) async fn try_publish_counted(
         &self,
         topic: &Topic,

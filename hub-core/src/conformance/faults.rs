@@ -1,18 +1,52 @@
 //! Backplanes that fail on demand.
 
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
 use crate::backplane::{Attachment, Backplane, Delivery, Inbox, NodeId, Subscribed, Topic, Unreachable};
 
+/// A node's own inbox, to be given what the node publishes where the backplane behind does not.
+struct Own {
+    inbox: Arc<dyn Inbox>,
+    topics: Mutex<HashMap<Topic, usize>>,
+}
+
+impl Own {
+    fn new(inbox: &Arc<dyn Inbox>) -> Self {
+        Self { inbox: Arc::clone(inbox), topics: Mutex::default() }
+    }
+
+    fn count(&self, topic: &Topic, change: impl FnOnce(usize) -> usize) {
+        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = change(topics.remove(topic).unwrap_or_default());
+        if count > 0 {
+            topics.insert(topic.clone(), count);
+        }
+    }
+
+    fn give(&self, topic: &Topic, delivery: &Delivery) {
+        let listens = self.topics.lock().unwrap_or_else(PoisonError::into_inner).contains_key(topic);
+        if listens {
+            self.inbox.deliver(topic, delivery.clone());
+        }
+    }
+}
+
+impl fmt::Debug for Own {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Own")
+    }
+}
+
 type Loses = dyn Fn(&Topic, &Delivery) -> bool + Send + Sync;
 
 /// A backplane that loses deliveries on their way to the nodes attached through it. Their senders notice nothing: who
-/// lost it is counted as if it had it.
+/// lost it is counted as if it had it. What a node publishes itself it is given at once, in turn or not.
 ///
 /// ```
 /// use hub_core::backplane::{Delivery, InProcess};
@@ -50,7 +84,9 @@ impl<B: Backplane> Lossy<B> {
 
 impl<B: Backplane> Backplane for Lossy<B> {
     fn attach(&self, hub: &str, inbox: Arc<dyn Inbox>) -> Arc<dyn Attachment> {
-        self.backplane.attach(hub, Arc::new(LossyInbox { inbox, loses: (self.loses)() }))
+        let own = Own::new(&inbox);
+        let attachment = self.backplane.attach(hub, Arc::new(LossyInbox { inbox, loses: (self.loses)() }));
+        Arc::new(LossyAttachment { attachment, own })
     }
 }
 
@@ -77,16 +113,57 @@ impl Inbox for LossyInbox {
     }
 }
 
+#[derive(Debug)]
+struct LossyAttachment {
+    attachment: Arc<dyn Attachment>,
+    own: Own,
+}
+
+#[async_trait]
+impl Attachment for LossyAttachment {
+    fn node(&self) -> NodeId {
+        self.attachment.node()
+    }
+
+    fn propose_secret(&self, secret: [u8; 32]) {
+        self.attachment.propose_secret(secret);
+    }
+
+    async fn publish(&self, topic: &Topic, delivery: &Delivery) -> Result<(), Unreachable> {
+        self.attachment.publish(topic, delivery).await
+    }
+
+    async fn publish_in_turn(&self, topic: &Topic, delivery: &Delivery) -> Result<(), Unreachable> {
+        self.own.give(topic, delivery);
+        self.attachment.publish(topic, delivery).await
+    }
+
+    async fn publish_counted(&self, topic: &Topic, delivery: &Delivery) -> Result<usize, Unreachable> {
+        self.attachment.publish_counted(topic, delivery).await
+    }
+
+    fn subscribe(&self, topic: &Topic) -> Subscribed {
+        self.own.count(topic, |count| count + 1);
+        self.attachment.subscribe(topic)
+    }
+
+    fn unsubscribe(&self, topic: &Topic) {
+        self.own.count(topic, |count| count.saturating_sub(1));
+        self.attachment.unsubscribe(topic);
+    }
+}
+
 /// The state of the link of the nodes that are attached through one [`Switched`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Link {
     /// It works.
     Up,
-    /// Nothing is said to be wrong, and the nodes hear nothing. What they publish goes out, and whoever listens is
-    /// counted: through the same `Switched`, nobody hears it.
+    /// Nothing is said to be wrong, and the nodes hear nothing but their own. What they publish goes out, and whoever
+    /// listens is counted: through the same `Switched`, nobody hears it.
     Silent,
-    /// The nodes hear nothing, and publishing fails with [`Unreachable`]. Subscriptions hold when it is up again.
+    /// The nodes hear nothing but their own, and publishing fails with [`Unreachable`]. Subscriptions hold when it is up
+    /// again.
     Down,
 }
 
@@ -125,8 +202,9 @@ impl<B: Backplane> Switched<B> {
 impl<B: Backplane> Backplane for Switched<B> {
     fn attach(&self, hub: &str, inbox: Arc<dyn Inbox>) -> Arc<dyn Attachment> {
         let link = Arc::clone(&self.link);
+        let own = Own::new(&inbox);
         let attachment = self.backplane.attach(hub, Arc::new(SwitchedInbox { inbox, link: Arc::clone(&link) }));
-        Arc::new(SwitchedAttachment { attachment, link })
+        Arc::new(SwitchedAttachment { attachment, link, own })
     }
 }
 
@@ -157,6 +235,7 @@ impl Inbox for SwitchedInbox {
 struct SwitchedAttachment {
     attachment: Arc<dyn Attachment>,
     link: Arc<AtomicU8>,
+    own: Own,
 }
 
 impl SwitchedAttachment {
@@ -183,12 +262,21 @@ impl Attachment for SwitchedAttachment {
         self.attachment.publish(topic, delivery).await
     }
 
+    async fn publish_in_turn(&self, topic: &Topic, delivery: &Delivery) -> Result<(), Unreachable> {
+        if self.link.load(Ordering::SeqCst) == Link::Up as u8 {
+            return self.attachment.publish_in_turn(topic, delivery).await;
+        }
+        self.own.give(topic, delivery);
+        self.publish(topic, delivery).await
+    }
+
     async fn publish_counted(&self, topic: &Topic, delivery: &Delivery) -> Result<usize, Unreachable> {
         self.reachable()?;
         self.attachment.publish_counted(topic, delivery).await
     }
 
     fn subscribe(&self, topic: &Topic) -> Subscribed {
+        self.own.count(topic, |count| count + 1);
         let subscribed = self.attachment.subscribe(topic);
         if self.reachable().is_err() {
             // It holds when the link is back, and nobody waits for that.
@@ -198,6 +286,7 @@ impl Attachment for SwitchedAttachment {
     }
 
     fn unsubscribe(&self, topic: &Topic) {
+        self.own.count(topic, |count| count.saturating_sub(1));
         self.attachment.unsubscribe(topic);
     }
 }

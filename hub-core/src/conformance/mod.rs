@@ -32,6 +32,9 @@
 //!     // const CAN_CUT: bool = true;
 //!     // async fn cut(&self) { self.server.kill().await }
 //!     // async fn restore(&self) { self.server.start().await }
+//!     // const CAN_PAUSE: bool = true;
+//!     // async fn pause(&self) { self.server.stop().await }
+//!     // async fn resume(&self) { self.server.go_on().await }
 //! }
 //!
 //! #[tokio::test]
@@ -46,7 +49,7 @@
 //! [`run`] checks every rule and names those that are broken:
 //!
 //! ```text
-//! 2 of 27 rules are broken:
+//! 2 of 29 rules are broken:
 //! - subscriptions_are_counted: node 2 was not given "one", on Group("g")
 //! - what_a_sender_publishes_to_a_topic_arrives_once_and_in_order: node 4 was given "node 1: 17" before
 //!   "node 1: 16": out of order, on All
@@ -106,6 +109,20 @@ pub trait Cluster {
         std::future::ready(())
     }
 
+    /// Whether [`pause`](Self::pause) and [`resume`](Self::resume) do something. The rule about pauses is left out
+    /// otherwise.
+    const CAN_PAUSE: bool = false;
+
+    /// Has the medium stand still, for less than the backplane documents that it bears.
+    fn pause(&self) -> impl Future<Output = ()> {
+        std::future::ready(())
+    }
+
+    /// Has it go on.
+    fn resume(&self) -> impl Future<Output = ()> {
+        std::future::ready(())
+    }
+
     /// Makes the medium reachable again, if it is not. Links need not be back yet. The medium may have forgotten
     /// everything.
     fn restore(&self) -> impl Future<Output = ()> {
@@ -143,8 +160,8 @@ pub struct Report {
     pub kept: Vec<&'static str>,
     /// The rules that do not hold, and how.
     pub broken: Vec<(&'static str, Broken)>,
-    /// The rules that were not checked: those about a broken link where the cluster cannot be cut, and all others where
-    /// nodes do not hear each other in the first place.
+    /// The rules that were not checked: those about a broken link where the cluster cannot be cut, that about pauses where
+    /// it cannot be paused, and all others where nodes do not hear each other in the first place.
     pub left_out: Vec<&'static str>,
 }
 
@@ -195,13 +212,13 @@ pub async fn run<C: Cluster>(cluster: &C) -> Result<Report, Report> {
 }
 
 macro_rules! suite {
-    (first $first:ident; always $($rule:ident)*; with cuts $($cut:ident)*;) => {
+    (first $first:ident; always $($rule:ident)*; with cuts $($cut:ident)*; with pauses $($pause:ident)*;) => {
         async fn check_all<C: Cluster>(cluster: &C, report: &mut Report) {
             let watch = Watch::begin();
             watch.checks(stringify!($first));
             report.add(stringify!($first), rules::$first(cluster).await);
             if !report.broken.is_empty() {
-                report.left_out.extend([$(stringify!($rule),)* $(stringify!($cut),)*]);
+                report.left_out.extend([$(stringify!($rule),)* $(stringify!($cut),)* $(stringify!($pause),)*]);
                 return;
             }
             $(
@@ -215,6 +232,14 @@ macro_rules! suite {
                 )*
             } else {
                 report.left_out.extend([$(stringify!($cut)),*]);
+            }
+            if C::CAN_PAUSE {
+                $(
+                    watch.checks(stringify!($pause));
+                    report.add(stringify!($pause), rules::$pause(cluster).await);
+                )*
+            } else {
+                report.left_out.extend([$(stringify!($pause)),*]);
             }
         }
     };
@@ -239,6 +264,8 @@ suite! {
         a_dropped_attachment_hears_nothing_and_counts_nowhere
         an_inbox_may_subscribe_while_it_is_given_a_delivery
         what_a_sender_publishes_to_a_topic_arrives_once_and_in_order
+        what_is_published_in_turn_comes_to_all_in_one_order
+        what_was_taken_comes_before_what_is_published_then
         what_was_published_arrives_though_its_sender_is_gone
         every_kind_of_delivery_arrives_as_it_was_sent
         messages_arrive_whole_whatever_their_size
@@ -253,5 +280,8 @@ suite! {
         nobody_waits_for_a_broken_link
         subscriptions_come_back_with_the_link
         order_holds_across_a_cut_and_nothing_comes_twice
-        all_nodes_have_one_secret_again_after_a_cut;
+        all_nodes_have_one_secret_again_after_a_cut
+        ones_own_is_given_though_the_link_is_down;
+    with pauses
+        a_pause_loses_nothing;
 }

@@ -86,6 +86,16 @@ pub(crate) enum Bend {
     PublishesLater,
     /// The last delivery before a cut comes once more after it.
     RepeatsAfterCuts,
+    /// A node is given its own at once, before the others'.
+    LocalFirst,
+    /// Publishing in turn is done before it is.
+    TakesLate,
+    /// The own inbox is not given what was published in turn.
+    ForgetsOwn,
+    /// The own inbox is given what was published in turn only if the link is up.
+    OwnNeedsLink,
+    /// What is published while the medium stands still is lost.
+    LosesInPauses,
     /// Late nodes are not told the secret that was before the cut, but their own.
     ForgetsSecrets,
 }
@@ -100,6 +110,7 @@ pub(crate) struct Bent {
 #[derive(Default)]
 struct Common {
     up: tokio::sync::watch::Sender<bool>,
+    paused: tokio::sync::watch::Sender<bool>,
     processes: AtomicUsize,
     nodes: Mutex<Vec<Weak<Node>>>,
     immortal: Mutex<Vec<Arc<dyn Attachment>>>,
@@ -128,6 +139,16 @@ impl Cluster for Bent {
 
     async fn sleep(&self, time: Duration) {
         tokio::time::sleep(time).await;
+    }
+
+    const CAN_PAUSE: bool = true;
+
+    async fn pause(&self) {
+        self.common.paused.send_replace(true);
+    }
+
+    async fn resume(&self) {
+        self.common.paused.send_replace(false);
     }
 
     async fn cut(&self) {
@@ -238,6 +259,19 @@ impl Node {
         }
     }
 
+    /// Waits while the medium stands still. Whether it takes what came meanwhile.
+    async fn goes_on(&self) -> bool {
+        let lost = self.bend == Bend::LosesInPauses && *self.common.paused.borrow();
+        let _ = self.common.paused.subscribe().wait_for(|paused| !*paused).await;
+        !lost
+    }
+
+    fn give_own(&self, topic: &Topic, delivery: &Delivery) {
+        if self.topics.lock().unwrap().contains_key(topic) {
+            self.hears.inbox.deliver(topic, delivery.clone());
+        }
+    }
+
     async fn flush(&self) {
         flush(&*self.attachment, &self.kept).await;
     }
@@ -290,6 +324,32 @@ impl Attachment for Node {
             return Ok(());
         }
         published
+    }
+
+    async fn publish_in_turn(&self, topic: &Topic, delivery: &Delivery) -> Result<(), Unreachable> {
+        let topic = &self.topic(topic);
+        if !self.goes_on().await {
+            return Ok(());
+        }
+        let up = *self.common.up.borrow();
+        match self.bend {
+            Bend::Waits => _ = self.common.up.subscribe().wait_for(|up| *up).await,
+            Bend::OwnNeedsLink if !up => return Err(Unreachable::new("the link is down")),
+            Bend::ForgetsOwn => return self.attachment.publish(topic, delivery).await,
+            Bend::LocalFirst => {
+                self.give_own(topic, delivery);
+                tokio::task::yield_now().await;
+                return self.attachment.publish(topic, delivery).await;
+            }
+            Bend::TakesLate => {
+                self.give_own(topic, delivery);
+                let (attachment, topic, delivery) = (Arc::clone(&self.attachment), topic.clone(), delivery.clone());
+                tokio::spawn(async move { attachment.publish(&topic, &delivery).await });
+                return Ok(());
+            }
+            _ => {}
+        }
+        self.attachment.publish_in_turn(topic, delivery).await
     }
 
     async fn publish_counted(&self, topic: &Topic, delivery: &Delivery) -> Result<usize, Unreachable> {

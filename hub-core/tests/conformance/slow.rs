@@ -14,6 +14,7 @@ pub(crate) struct Slow(pub(crate) InProcess, pub(crate) Duration);
 
 enum Step {
     Publish(Topic, Delivery, Option<oneshot::Sender<usize>>),
+    InTurn(Topic, Delivery, oneshot::Sender<()>),
     Subscribe(Topic, oneshot::Sender<()>),
     Unsubscribe(Topic),
     Secret([u8; 32]),
@@ -40,6 +41,8 @@ fn later<T: Send + 'static>(latency: Duration, mut run: impl FnMut(T) + Send + '
 enum Heard {
     Delivery(Topic, Delivery),
     Secret([u8; 32]),
+    /// What came before has been given.
+    Given(oneshot::Sender<()>),
 }
 
 struct SlowInbox(mpsc::UnboundedSender<Heard>);
@@ -60,8 +63,9 @@ impl Backplane for Slow {
         let heard = later(latency, move |heard| match heard {
             Heard::Delivery(topic, delivery) => inbox.deliver(&topic, delivery),
             Heard::Secret(secret) => inbox.shared_secret(secret),
+            Heard::Given(given) => _ = given.send(()),
         });
-        let attachment = medium.attach(hub, Arc::new(SlowInbox(heard)));
+        let attachment = medium.attach(hub, Arc::new(SlowInbox(heard.clone())));
         let node = attachment.node();
         // It is dropped when all that was sent before is done.
         let steps = later(latency, move |step| match step {
@@ -76,6 +80,11 @@ impl Backplane for Slow {
                         let _ = counted.send(count);
                     });
                 }
+            }
+            Step::InTurn(topic, delivery, given) => {
+                // It waits for nothing.
+                let _ = now(async { attachment.publish_in_turn(&topic, &delivery).await });
+                let _ = heard.send(Heard::Given(given));
             }
             Step::Subscribe(topic, done) => {
                 drop(attachment.subscribe(&topic));
@@ -125,6 +134,12 @@ impl Attachment for Node {
     async fn publish(&self, topic: &Topic, delivery: &Delivery) -> Result<(), Unreachable> {
         self.step(Step::Publish(topic.clone(), delivery.clone(), None));
         Ok(())
+    }
+
+    async fn publish_in_turn(&self, topic: &Topic, delivery: &Delivery) -> Result<(), Unreachable> {
+        let (given, is_given) = oneshot::channel();
+        self.step(Step::InTurn(topic.clone(), delivery.clone(), given));
+        is_given.await.map_err(|_| Unreachable::new("the node ended"))
     }
 
     async fn publish_counted(&self, topic: &Topic, delivery: &Delivery) -> Result<usize, Unreachable> {

@@ -355,6 +355,10 @@ impl Attachment for SlowAttachment {
         self.0.publish(topic, delivery).await
     }
 
+    async fn publish_in_turn(&self, topic: &Topic, delivery: &Delivery) -> Result<(), Unreachable> {
+        self.0.publish_in_turn(topic, delivery).await
+    }
+
     async fn publish_counted(&self, topic: &Topic, delivery: &Delivery) -> Result<usize, Unreachable> {
         self.0.publish_counted(topic, delivery).await
     }

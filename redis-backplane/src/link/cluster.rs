@@ -13,7 +13,7 @@ use futures_util::future::{self, FutureExt};
 use redis::{Value, cmd};
 
 use super::connection::{Connection, Connector, refusal};
-use super::server::{SHARDED, Server};
+use super::server::{SHARDED, Server, number};
 use super::{DialError, Flight, Link, Lost, Receive, first_answer};
 use crate::options::split_address;
 
@@ -25,6 +25,8 @@ pub(crate) struct Cluster {
     map: Map,
     /// In the order of the map's primaries.
     primaries: Vec<Server>,
+    /// The channel on which it is tried whether we may publish.
+    probe: String,
 }
 
 /// Which primary has which slots.
@@ -48,10 +50,11 @@ impl Cluster {
         let dialling = map
             .primaries
             .iter()
-            .map(|(host, port)| Server::dial(connector, (host, *port), &SHARDED, Arc::clone(&receive)));
+            .map(|(host, port)| Server::dial(connector, (host, *port), &SHARDED, prefix, Arc::clone(&receive)));
         let primaries = future::try_join_all(dialling).await?;
-        let cluster = Self { map, primaries };
-        cluster.probe(prefix).await?;
+        // The slot of a channel is chosen by its name: the right server is the one that is asked.
+        let cluster = Self { map, primaries, probe: crate::channels::probe(prefix, number()) };
+        cluster.server(&cluster.probe).probe_on(&cluster.probe).await?;
         Ok(cluster)
     }
 
@@ -59,13 +62,6 @@ impl Cluster {
         let (host, port) = split_address(seed, 6379).unwrap_or((seed, 6379));
         let connection = connector.connect(host, port, None).await?;
         ask_map(&connection, host).await?
-    }
-
-    /// Tries whether we may publish and subscribe.
-    async fn probe(&self, prefix: &str) -> Result<(), DialError> {
-        // The slot of a channel is chosen by its name: the right server is the one that is asked.
-        let channel = crate::channels::probe(prefix, getrandom::u64().unwrap_or_default());
-        self.primaries[self.map.primary_of(&channel)].probe_on(&channel).await
     }
 
     fn server(&self, channel: &str) -> &Server {
@@ -115,10 +111,18 @@ impl Link for Cluster {
         future::try_join_all(split.iter().map(|(server, channels)| server.unsubscribe(channels))).await.map(drop)
     }
 
-    async fn ping(&self) -> Result<(), Lost> {
-        future::try_join_all(self.primaries.iter().map(Server::ping)).await?;
+    async fn may_publish(&self) -> Result<(), Lost> {
+        self.server(&self.probe).may_publish_on(&self.probe).await
+    }
+
+    fn largest_message(&self) -> (usize, String) {
+        // The smallest of them: what passes there passes everywhere.
+        self.primaries.iter().map(Server::largest_message).min().unwrap_or_default()
+    }
+
+    async fn check(&self, _: bool) -> Result<(), Lost> {
         for (server, (host, _)) in self.primaries.iter().zip(&self.map.primaries) {
-            match ask_map(server.publisher(), host).await? {
+            match ask_map(&server.publisher(), host).await? {
                 Ok(map) if map == self.map => {}
                 Ok(_) => return Err(Lost("the slots of the Cluster have moved".to_owned())),
                 Err(error) => return Err(Lost(error.why().to_owned())),
@@ -127,17 +131,37 @@ impl Link for Cluster {
         Ok(())
     }
 
-    async fn keep(&self, key: &str, value: &[u8]) -> Result<Result<Vec<u8>, String>, Lost> {
-        self.server(key).keep(key, value).await
+    async fn ping(&self) -> Result<(), Lost> {
+        future::try_join_all(self.primaries.iter().map(Server::ping)).await.map(drop)
+    }
+
+    async fn offer(&self, key: &str, value: &str) -> Result<Result<bool, String>, Lost> {
+        self.server(key).offer(key, value).await
+    }
+
+    async fn read(&self, key: &str) -> Result<Result<Option<Vec<u8>>, String>, Lost> {
+        self.server(key).read(key).await
     }
 
     async fn lost(&self) -> Lost {
-        let waiting: Vec<_> = self.primaries.iter().map(Server::lost).collect();
-        if waiting.is_empty() {
-            return future::pending().await;
-        }
-        future::select_all(waiting).await.0
+        first_of(self.primaries.iter().map(Server::lost).collect()).await
     }
+
+    async fn cut(&self) -> Lost {
+        first_of(self.primaries.iter().map(Server::cut).collect()).await
+    }
+
+    async fn mend(&self) -> Result<bool, DialError> {
+        let mended = future::try_join_all(self.primaries.iter().map(Server::mend)).await?;
+        Ok(mended.contains(&true))
+    }
+}
+
+async fn first_of(waiting: Vec<impl Future<Output = Lost> + Unpin>) -> Lost {
+    if waiting.is_empty() {
+        return future::pending().await;
+    }
+    future::select_all(waiting).await.0
 }
 
 impl fmt::Debug for Cluster {

@@ -1,29 +1,24 @@
 //! One connection to one Redis server.
 
-use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::FutureExt;
 use redis::aio::MultiplexedConnection;
 use redis::{
     AsyncConnectionConfig, Cmd, ErrorKind, Pipeline, ProtocolVersion, PushInfo, PushKind, RedisConnectionInfo,
-    RedisError, Value,
+    RedisError, Value, cmd,
 };
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-use super::{DialError, Lost, Receive};
-
-/// A connected socket.
-pub(crate) trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Socket for T {}
+use super::resp2::Resp2;
+use super::{DialError, Lost, Receive, TO_DO};
+use crate::events;
 
 /// How connections are made.
 #[derive(Clone)]
@@ -34,6 +29,8 @@ pub(crate) struct Connector {
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<tokio_rustls::TlsConnector>,
     pub(crate) response_timeout: Duration,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) largest_message: Option<usize>,
 }
 
 /// A connection with its driver. Dropping it ends both.
@@ -93,7 +90,50 @@ impl Connector {
         receive: Option<Arc<dyn Receive>>,
     ) -> Result<Connection, DialError> {
         let address: Arc<str> = format!("{host}:{port}").into();
+        let (end, ended) = watch::channel(None);
+        let patience = Patience { response_timeout: self.response_timeout, heard: Arc::default() };
+        let unsubscribing = Arc::new(AtomicUsize::new(0));
+        let listens = receive.is_some();
+        let config = || {
+            // Theirs would run out behind much that is received.
+            let config = AsyncConnectionConfig::new().set_response_timeout(None);
+            let Some(receive) = receive.clone() else { return config };
+            let (address, end, asked) = (Arc::clone(&address), end.clone(), Arc::clone(&unsubscribing));
+            let patience = patience.clone();
+            // Called by the driver, which reads no further until it returns: that is what bounds memory.
+            config.set_push_sender(move |push: PushInfo| -> Result<(), ()> {
+                patience.hear();
+                if let Some(lost) = pushed(&address, push, &*receive, &asked) {
+                    end.send_modify(|ended| *ended = ended.take().or(Some(lost)));
+                }
+                Ok(())
+            })
+        };
+        let info = self.info();
         let socket = self.socket(host, port).await?;
+        let (commands, driver) = match MultiplexedConnection::new_with_config(&info, socket, config()).await {
+            Ok((commands, driver)) => (commands, driver.boxed()),
+            Err(error) if refuses_hello(&error) => {
+                events::speaks_the_old_protocol(&address, &said(&error));
+                let socket = Resp2::new(self.socket(host, port).await?, &self.greeting(), listens);
+                let connecting = MultiplexedConnection::new_with_config(&info, socket, config());
+                let (commands, driver) = connecting.await.map_err(|error| refusal(&address, &error))?;
+                (commands, driver.boxed())
+            }
+            Err(error) => return Err(refusal(&address, &error)),
+        };
+        let closed = Lost(format!("{address} closed the connection"));
+        let driver = tokio::spawn(async move {
+            driver.await;
+            end.send_modify(|ended| *ended = ended.take().or(Some(closed)));
+        });
+        Ok(Connection { commands, address, ended, unsubscribing, patience, driver: driver.abort_handle() })
+    }
+}
+
+impl Connector {
+    /// Who we are, in RESP3.
+    fn info(&self) -> RedisConnectionInfo {
         let mut info =
             RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP3).set_db(i64::from(self.database));
         if let Some(user) = &self.user {
@@ -102,70 +142,42 @@ impl Connector {
         if let Some(password) = &self.password {
             info = info.set_password(password);
         }
-        let (end, ended) = watch::channel(None);
-        // Theirs would run out behind much that is received.
-        let mut config = AsyncConnectionConfig::new().set_response_timeout(None);
-        let patience = Patience { response_timeout: self.response_timeout, heard: Arc::default() };
-        let unsubscribing = Arc::new(AtomicUsize::new(0));
-        if let Some(receive) = receive {
-            let (address, end, asked) = (Arc::clone(&address), end.clone(), Arc::clone(&unsubscribing));
-            let patience = patience.clone();
-            // Called by the driver, which reads no further until it returns: that is what bounds memory.
-            config = config.set_push_sender(move |push: PushInfo| -> Result<(), ()> {
-                patience.hear();
-                if let Some(lost) = pushed(&address, push, &*receive, &asked) {
-                    end.send_modify(|ended| *ended = ended.take().or(Some(lost)));
-                }
-                Ok(())
-            });
-        }
-        let (commands, driver) = MultiplexedConnection::new_with_config(&info, socket, config)
-            .await
-            .map_err(|error| refusal(&address, &error))?;
-        let closed = Lost(format!("{address} closed the connection"));
-        let driver = tokio::spawn(async move {
-            driver.await;
-            end.send_modify(|ended| *ended = ended.take().or(Some(closed)));
-        });
-        Ok(Connection { commands, address, ended, unsubscribing, patience, driver: driver.abort_handle() })
+        info
     }
 
-    async fn socket(&self, host: &str, port: u16) -> Result<Box<dyn Socket>, DialError> {
-        let not_there =
-            |what: &str, why: &dyn fmt::Display| DialError::NotThere(format!("{what} {host}:{port}: {why}"));
-        let socket =
-            TcpStream::connect((host, port)).await.map_err(|error| not_there("could not connect to", &error))?;
-        // Small messages are what this is about. A socket that is gone already needs no option.
-        let _ = socket.set_nodelay(true);
-        #[cfg(feature = "tls")]
-        if let Some(tls) = &self.tls {
-            use tokio_rustls::rustls::{Error, pki_types::ServerName};
-
-            let name = ServerName::try_from(host.to_owned()).map_err(|error| {
-                DialError::Refused(format!("{host} is no name that a certificate can have: {error}"))
-            })?;
-            let socket = tls.connect(name, socket).await.map_err(|error| {
-                let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<Error>());
-                match cause {
-                    Some(cause @ Error::InvalidCertificate(_)) => DialError::Refused(format!(
-                        "the certificate of {host}:{port} is not trusted: {cause}. Put its authority into \
-                         `RedisTls::authorities`, and dial the name that it is made for"
-                    )),
-                    Some(cause @ Error::InvalidMessage(_)) => {
-                        DialError::Refused(format!("{host}:{port} does not speak TLS ({cause}): is it the right port?"))
-                    }
-                    _ => not_there("could not speak TLS with", &error),
-                }
-            })?;
-            return Ok(Box::new(socket));
+    /// The same, in RESP2.
+    fn greeting(&self) -> Cmd {
+        let Some(password) = &self.password else { return cmd("PING") };
+        let mut auth = cmd("AUTH");
+        if let Some(user) = &self.user {
+            auth.arg(user);
         }
-        Ok(Box::new(socket))
+        auth.arg(password);
+        auth
     }
+}
+
+/// Whether it is HELLO that was refused: by a server that does not know it, or does not let us.
+fn refuses_hello(error: &RedisError) -> bool {
+    let said = error.to_string().to_ascii_lowercase();
+    let refused = said.contains("unknown command") || said.contains("no permissions");
+    error.kind() == ErrorKind::RESP3NotSupported
+        || error.code() == Some("NOPROTO")
+        || (refused && said.contains("hello"))
 }
 
 impl Connection {
     pub(crate) fn address(&self) -> &str {
         &self.address
+    }
+
+    /// The same, to be kept.
+    pub(crate) fn name(&self) -> &Arc<str> {
+        &self.address
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.borrow().is_some()
     }
 
     /// Sends a command and gives its answer. The inner error is Redis's own.
@@ -251,14 +263,12 @@ pub(crate) fn refusal(address: &str, error: &RedisError) -> DialError {
              +ssubscribe +sunsubscribe +ping +hello +select +get +set +cluster|slots +role`, the channels `&PREFIX:*` and \
              the keys `~PREFIX:*`, where PREFIX is the option `prefix`"
         }
-        "NOPROTO" => "it has to be Redis 6 or newer",
         "ERR" if detail.contains("DB index") => "choose a smaller `database`",
         "ERR" if detail.contains("cluster support disabled") => "it is no Cluster: use `RedisServers::One`",
         "ERR" if detail.contains("unknown command") => {
             "it has to be Redis 6 or newer, and 7 or newer in a Cluster, with that command not renamed"
         }
         _ if error.kind() == ErrorKind::AuthenticationFailed => "check `user` and `password`",
-        _ if error.kind() == ErrorKind::RESP3NotSupported => "it has to be Redis 6 or newer",
         _ if error.to_string().contains("CertificateRequired") => {
             "it wants a certificate of ours: `RedisTls::identity`"
         }
@@ -271,11 +281,11 @@ pub(crate) fn refusal(address: &str, error: &RedisError) -> DialError {
         }
         _ => return DialError::NotThere(format!("{address} could not be used: {}", said(error))),
     };
-    DialError::Refused(format!("Redis at {address} refused: {}. To do: {advice}", said(error)))
+    DialError::Refused(format!("Redis at {address} refused: {}{TO_DO}{advice}", said(error)))
 }
 
 /// An error as Redis wrote it.
-fn said(error: &RedisError) -> String {
+pub(crate) fn said(error: &RedisError) -> String {
     match (error.code(), error.detail()) {
         (Some(code), Some(detail)) => format!("{code} {detail}"),
         _ => error.to_string(),

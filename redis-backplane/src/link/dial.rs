@@ -9,7 +9,7 @@ use super::cluster::Cluster;
 use super::connection::Connector;
 use super::sentinel;
 use super::server::{PLAIN, Server};
-use super::{Dial, DialError, Link, Receive};
+use super::{Dial, DialError, Link, Receive, TO_DO};
 use crate::options::{RedisOptions, RedisServers, split_address};
 
 /// Dials the servers of the options.
@@ -28,6 +28,8 @@ impl Dialler {
             #[cfg(feature = "tls")]
             tls: options.tls.as_ref().map(super::tls::connector).transpose()?,
             response_timeout: options.response_timeout,
+            connect_timeout: options.connect_timeout,
+            largest_message: options.largest_message,
         };
         Ok(Self { servers: options.servers.clone(), prefix: options.prefix.clone(), connector })
     }
@@ -39,10 +41,23 @@ impl Dial for Dialler {
         match &self.servers {
             RedisServers::One(address) => {
                 // Checked with the options.
-                let address = split_address(address, 6379).unwrap_or((address, 6379));
-                let server = Server::dial(&self.connector, address, &PLAIN, receive).await?;
-                server.probe(&self.prefix).await?;
-                Ok(Box::new(server))
+                let place = split_address(address, 6379).unwrap_or((address, 6379));
+                let server = Server::dial(&self.connector, place, &PLAIN, &self.prefix, Arc::clone(&receive)).await?;
+                match server.mode().await?.as_deref() {
+                    // One address leads to all of it.
+                    Some("cluster") if self.connector.database == 0 => {
+                        let seeds = std::slice::from_ref(address);
+                        Ok(Box::new(Cluster::dial(&self.connector, seeds, &self.prefix, receive).await?))
+                    }
+                    Some("sentinel") => Err(DialError::Refused(format!(
+                        "{} is a Sentinel{TO_DO}use `RedisServers::Sentinel`, in a URL `redis+sentinel://HOST:PORT/PRIMARY`",
+                        server.address()
+                    ))),
+                    _ => {
+                        server.probe().await?;
+                        Ok(Box::new(server))
+                    }
+                }
             }
             RedisServers::Cluster(seeds) => {
                 Ok(Box::new(Cluster::dial(&self.connector, seeds, &self.prefix, receive).await?))

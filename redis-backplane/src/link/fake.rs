@@ -84,12 +84,36 @@ impl Link for FakeLink {
         Ok(())
     }
 
+    async fn may_publish(&self) -> Result<(), Lost> {
+        Ok(())
+    }
+
+    fn largest_message(&self) -> (usize, String) {
+        (usize::MAX, String::new())
+    }
+
+    async fn check(&self, _: bool) -> Result<(), Lost> {
+        Ok(())
+    }
+
     async fn ping(&self) -> Result<(), Lost> {
         Ok(())
     }
 
-    async fn keep(&self, _: &str, value: &[u8]) -> Result<Result<Vec<u8>, String>, Lost> {
-        Ok(Ok(value.to_vec()))
+    async fn offer(&self, _: &str, _: &str) -> Result<Result<bool, String>, Lost> {
+        Ok(Ok(true))
+    }
+
+    async fn read(&self, _: &str) -> Result<Result<Option<Vec<u8>>, String>, Lost> {
+        Ok(Ok(None))
+    }
+
+    async fn cut(&self) -> Lost {
+        std::future::pending().await
+    }
+
+    async fn mend(&self) -> Result<bool, DialError> {
+        Ok(false)
     }
 
     async fn lost(&self) -> Lost {

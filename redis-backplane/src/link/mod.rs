@@ -8,8 +8,10 @@ mod connection;
 mod dial;
 #[cfg(test)]
 pub(crate) mod fake;
+mod resp2;
 mod sentinel;
 mod server;
+mod socket;
 mod tls;
 
 use std::fmt;
@@ -52,14 +54,33 @@ pub(crate) trait Link: Send + Sync {
     /// Unsubscribes from channels.
     async fn unsubscribe(&self, channels: &[Arc<str>]) -> Result<(), Lost>;
 
-    /// Asks whether Redis is there, on each of the link's connections. It is, if it answers, and is not busy with a script.
+    /// Asks whether Redis lets us publish at all, once it has refused a publication.
+    async fn may_publish(&self) -> Result<(), Lost>;
+
+    /// How large a message may be, with its channel, and what says so.
+    fn largest_message(&self) -> (usize, String);
+
+    /// Asks whether Redis is there, and the one that it was, by what publishes. Where something has been `asked` just now,
+    /// that need not be asked again. It is there if it answers, and is not busy with a script.
+    async fn check(&self, asked: bool) -> Result<(), Lost>;
+
+    /// Asks whether Redis is there, by what listens.
     async fn ping(&self) -> Result<(), Lost>;
 
-    /// Keeps a value under a key, unless there is one, and gives the one that is there. The inner error is a refusal.
-    async fn keep(&self, key: &str, value: &[u8]) -> Result<Result<Vec<u8>, String>, Lost>;
+    /// Puts a value under a key, unless there is one. Whether there was none. The inner error is a refusal.
+    async fn offer(&self, key: &str, value: &str) -> Result<Result<bool, String>, Lost>;
 
-    /// Waits until a connection of the link ends, and says why.
+    /// The value under a key. The inner error is a refusal.
+    async fn read(&self, key: &str) -> Result<Result<Option<Vec<u8>>, String>, Lost>;
+
+    /// Waits until a connection that listens ends, and says why.
     async fn lost(&self) -> Lost;
+
+    /// Waits until a connection that publishes ends, and says why.
+    async fn cut(&self) -> Lost;
+
+    /// Makes connections again that published and have ended, where that is all that is wrong. Whether it was.
+    async fn mend(&self) -> Result<bool, DialError>;
 }
 
 /// Waits for all of these at the same time, for one may be silent, and gives the first answer; or else why there is none.
@@ -86,6 +107,9 @@ impl fmt::Display for Lost {
         f.write_str(&self.0)
     }
 }
+
+/// What stands before the advice in a reason.
+pub(crate) const TO_DO: &str = ". To do: ";
 
 /// Why there is no link.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -26,10 +26,10 @@ pub(crate) async fn dial(
 ) -> Result<Primary, DialError> {
     let asking = sentinels.iter().map(|sentinel| address(to_sentinel, sentinel, name).boxed()).collect();
     let (host, port) = first_answer(asking).await?;
-    let primary = Primary(Server::dial(to_server, (&host, port), &PLAIN, receive).await?);
+    let primary = Primary(Server::dial(to_server, (&host, port), &PLAIN, prefix, receive).await?);
     // A Sentinel may be late to know.
     primary.check_role().await?;
-    primary.0.probe(prefix).await?;
+    primary.0.probe().await?;
     Ok(primary)
 }
 
@@ -83,16 +83,39 @@ impl Link for Primary {
         self.0.unsubscribe(channels).await
     }
 
+    async fn may_publish(&self) -> Result<(), Lost> {
+        self.0.may_publish().await
+    }
+
+    fn largest_message(&self) -> (usize, String) {
+        self.0.largest_message()
+    }
+
+    async fn check(&self, _: bool) -> Result<(), Lost> {
+        self.check_role().await.map_err(|error| Lost(error.why().to_owned()))
+    }
+
     async fn ping(&self) -> Result<(), Lost> {
-        self.check_role().await.map_err(|error| Lost(error.why().to_owned()))?;
         self.0.ping().await
     }
 
-    async fn keep(&self, key: &str, value: &[u8]) -> Result<Result<Vec<u8>, String>, Lost> {
-        self.0.keep(key, value).await
+    async fn offer(&self, key: &str, value: &str) -> Result<Result<bool, String>, Lost> {
+        self.0.offer(key, value).await
+    }
+
+    async fn read(&self, key: &str) -> Result<Result<Option<Vec<u8>>, String>, Lost> {
+        self.0.read(key).await
     }
 
     async fn lost(&self) -> Lost {
         self.0.lost().await
+    }
+
+    async fn cut(&self) -> Lost {
+        self.0.cut().await
+    }
+
+    async fn mend(&self) -> Result<bool, DialError> {
+        self.0.mend().await
     }
 }

@@ -17,6 +17,7 @@ pub(crate) fn options(url: &str) -> RedisOptions {
         response_timeout: Duration::from_millis(500),
         connect_timeout: Duration::from_secs(2),
         longest_retry: Duration::from_millis(200),
+        fail_after: Duration::from_millis(200),
         ..RedisOptions::from_url(url).unwrap()
     }
 }
@@ -117,6 +118,15 @@ impl Node {
     /// The text of the next delivery.
     pub(crate) async fn text(&mut self) -> String {
         self.next().await.1
+    }
+
+    /// The texts of so many.
+    pub(crate) async fn texts(&mut self, count: usize) -> Vec<String> {
+        let mut texts = Vec::new();
+        while texts.len() < count {
+            texts.push(self.text().await);
+        }
+        texts
     }
 
     /// The next delivery, whatever it is.

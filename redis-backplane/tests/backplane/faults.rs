@@ -32,7 +32,11 @@ async fn a_redis_that_is_killed_and_restarted_is_used_again() {
         let why = down(&a).await;
         assert!(why.contains("closed the connection") || why.contains("could not connect"), "{why}");
         down(&b).await;
-        // By default, publications fail at once.
+        // By default, publications fail when that has lasted a little.
+        let lost = notice("lost");
+        let publishing = sender.attachment.publish_in_turn(&Topic::All, &lost);
+        let refused = guard("an error", publishing).await.unwrap_err();
+        assert!(refused.to_string().contains("the link to Redis is down"), "{refused}");
         let refused = guard("an error", sender.attachment.publish(&Topic::All, &notice("lost"))).await.unwrap_err();
         assert!(refused.to_string().contains("the link to Redis is down"), "{refused}");
         // Nobody waits for a subscription.

@@ -6,4 +6,5 @@ mod deliveries;
 mod faults;
 mod kinds;
 mod losses;
+mod refusals;
 mod secrets;

@@ -71,3 +71,29 @@ async fn a_secret_that_redis_loses_while_the_link_is_up_is_given_back() {
     assert_eq!(second.secret().await, [b'3'; 32]);
     assert_eq!((a.counters().links, b.counters().links), (1, 1));
 }
+
+#[tokio::test]
+async fn an_idle_link_asks_little_however_many_hubs_there_are() {
+    let Some(redis) = RedisServer::start() else { return };
+    let backplane = connected(options(&redis.url())).await;
+    let mut nodes: Vec<Node> = (0..6).map(|number| Node::new(&backplane, &format!("Hub{number}"))).collect();
+    for (number, node) in (0..).zip(&mut nodes) {
+        node.attachment.propose_secret([number; 32]);
+        assert_eq!(node.secret().await, [number; 32]);
+    }
+    assert_eq!(redis.command(&["CONFIG", "RESETSTAT"]), "OK");
+    let calls = || {
+        let statistics = redis.command(&["INFO", "commandstats"]);
+        ["ping", "get", "set"].map(|command| -> usize {
+            let calls = statistics.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
+            calls.and_then(|calls| calls.split(',').next()?.parse().ok()).unwrap_or_default()
+        })
+    };
+    until("it was pinged", || calls()[0] >= 30).await;
+    // One question on each connection, each time. What was asked at the beginning may still be among them.
+    let [pings, gets, sets] = calls();
+    assert!(gets >= 10 && sets >= 10 && gets + sets <= pings + 15, "{pings} pings, {gets} and {sets} of secrets");
+    // Where one was lost, all are looked after.
+    redis.command(&["FLUSHALL"]);
+    until("all are there again", || redis.command(&["DBSIZE"]) == "6").await;
+}

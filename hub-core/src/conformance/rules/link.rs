@@ -1,13 +1,14 @@
 //! What holds while the link is down, and after. Checked where [`Cluster::CAN_CUT`].
 
-use std::future::Future;
+use std::future::{Future, pending};
 
 use super::secret::agree;
 use crate::backplane::{Delivery, Topic};
-use crate::conformance::bench::{Bench, Node, brief, note};
+use crate::conformance::bench::{Bench, Node, brief, difference, note};
 use crate::conformance::recorder::Kept;
 use crate::conformance::waiting::before;
 use crate::conformance::{Broken, Cluster, broken};
+use crate::together::together;
 
 /// Runs a rule, after which the link is up again, however it went.
 async fn with_cuts<C: Cluster>(cluster: &C, rule: impl Future<Output = Result<(), Broken>>) -> Result<(), Broken> {
@@ -145,6 +146,79 @@ pub async fn all_nodes_have_one_secret_again_after_a_cut<C: Cluster>(cluster: &C
         agree(&bench, &nodes.each_ref()).await.map(drop)
     };
     with_cuts(cluster, rule).await
+}
+
+/// While the link is down, what a node publishes in turn its own inbox is given, whether the publication fails or not,
+/// and once (guarantee 7).
+pub async fn ones_own_is_given_though_the_link_is_down<C: Cluster>(cluster: &C) -> Result<(), Broken> {
+    let bench = Bench::new(cluster);
+    let rule = async {
+        let [sender, receiver] = bench.nodes().await?;
+        let topic = Topic::Group("g".into());
+        for node in [&sender, &receiver] {
+            node.subscribe(&topic).await?;
+        }
+        cluster.cut().await;
+        let mut wanted = Vec::new();
+        for number in 0..20 {
+            let delivery = note(number.to_string());
+            // Whether it fails or is kept is the backplane's choice.
+            let _ = sender.try_publish_in_turn(&topic, &delivery).await?;
+            wanted.push((topic.clone(), delivery));
+        }
+        cluster.restore().await;
+        receiver.greet(&sender).await?;
+        let heard = sender.heard(wanted.len()).await;
+        match difference(&wanted, &heard) {
+            None => Ok(()),
+            Some(difference) => Err(broken(format!("{sender}, whose link was down, {difference}"))),
+        }
+    };
+    with_cuts(cluster, rule).await
+}
+
+/// Where the medium stands still for a while, nothing that is published meanwhile fails or is lost (guarantee 8). Checked
+/// where [`Cluster::CAN_PAUSE`].
+pub async fn a_pause_loses_nothing<C: Cluster>(cluster: &C) -> Result<(), Broken> {
+    if !C::CAN_PAUSE {
+        return Err(broken("not checked: this cluster cannot be paused"));
+    }
+    let bench = Bench::new(cluster);
+    let [first, second] = bench.nodes().await?;
+    let topic = Topic::Group("g".into());
+    for node in [&first, &second] {
+        node.subscribe(&topic).await?;
+    }
+    let (first, second, topic) = (&first, &second, &topic);
+    let each = |node: &Node<'_, C>| (0..20).map(|number| note(format!("{node}: {number}"))).collect::<Vec<_>>();
+    let (from_first, from_second) = (each(first), each(second));
+    cluster.pause().await;
+    let sending = [(first, &from_first), (second, &from_second)].into_iter().flat_map(|(node, deliveries)| {
+        deliveries.iter().map(move |delivery| async move { node.publish_in_turn(topic, delivery).await })
+    });
+    let resuming = async {
+        for _ in 0..10 {
+            bench.pause().await;
+        }
+        cluster.resume().await;
+        pending().await
+    };
+    let sent = before(resuming, bench.within("what was published in a pause was not done", together(sending))).await;
+    for sent in sent.unwrap_or_else(|| Ok(Vec::new()))? {
+        sent.map_err(|error| broken(format!("a publication failed in a pause: {error}")))?;
+    }
+    for (node, other, wanted) in [(second, first, &from_first), (first, second, &from_second)] {
+        let wanted: Vec<_> = wanted.iter().map(|delivery| (topic.clone(), delivery.clone())).collect();
+        let own = format!("{node}: ");
+        let mut heard = node.heard(2 * wanted.len()).await;
+        other.greet(node).await?;
+        heard.extend(node.heard(0).await);
+        heard.retain(|(_, delivery)| !brief(delivery).contains(&own));
+        if let Some(difference) = difference(&wanted, &heard) {
+            return Err(broken(format!("{node} {difference}, though it was but a pause")));
+        }
+    }
+    Ok(())
 }
 
 /// Numbered notices, and what became of them.

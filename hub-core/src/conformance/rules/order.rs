@@ -53,6 +53,83 @@ pub async fn what_a_sender_publishes_to_a_topic_arrives_once_and_in_order<C: Clu
     Ok(())
 }
 
+/// How many each of three nodes publishes in turn.
+const IN_TURN: usize = 20;
+
+/// What three nodes publish in turn to one topic at the same time, each of them is given once and in one and the same
+/// order, its own among it (guarantee 7).
+pub async fn what_is_published_in_turn_comes_to_all_in_one_order<C: Cluster>(cluster: &C) -> Result<(), Broken> {
+    let bench = Bench::new(cluster);
+    let nodes = bench.nodes::<3>().await?;
+    let topic = Topic::Group("g".into());
+    for node in &nodes {
+        node.subscribe(&topic).await?;
+    }
+    let sending = nodes.iter().map(|node| {
+        let topic = &topic;
+        async move {
+            for number in 0..IN_TURN {
+                node.publish_in_turn(topic, &numbered(node, number)).await?;
+                give_way().await;
+            }
+            Ok(())
+        }
+    });
+    together(sending).await.into_iter().collect::<Result<(), Broken>>()?;
+    let mut first: Option<Vec<(Topic, Delivery)>> = None;
+    for node in &nodes {
+        let heard = node.heard(nodes.len() * IN_TURN).await;
+        for sender in &nodes {
+            let from = format!("{sender}: ");
+            let heard: Vec<_> = heard.iter().filter(|(_, delivery)| is_from(delivery, &from)).cloned().collect();
+            let wanted: Vec<_> = (0..IN_TURN).map(|number| (topic.clone(), numbered(sender, number))).collect();
+            if let Some(difference) = difference(&wanted, &heard) {
+                return Err(broken(format!("{node} {difference}")));
+            }
+        }
+        match &first {
+            None => first = Some(heard),
+            Some(first) => {
+                if let Some(difference) = difference(first, &heard) {
+                    return Err(broken(format!("{node} was given another order than {}: it {difference}", nodes[0])));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// When a publication in turn is done, what another node publishes comes behind it, at that node too (guarantee 7).
+pub async fn what_was_taken_comes_before_what_is_published_then<C: Cluster>(cluster: &C) -> Result<(), Broken> {
+    let bench = Bench::new(cluster);
+    let nodes = bench.nodes::<3>().await?;
+    let [first, second, _] = &nodes;
+    let topic = Topic::Group("g".into());
+    for node in &nodes {
+        node.subscribe(&topic).await?;
+    }
+    let mut wanted = Vec::new();
+    for number in 0..30 {
+        for node in if number % 2 == 0 { [first, second] } else { [second, first] } {
+            let delivery = numbered(node, number);
+            node.publish_in_turn(&topic, &delivery).await?;
+            wanted.push((topic.clone(), delivery));
+            // Its own inbox was given it by now.
+            let heard = node.inbox.kept().heard.clone();
+            if let Some(difference) = difference(&wanted, &heard) {
+                return Err(broken(format!("{node} had published in turn, and {difference}")));
+            }
+        }
+    }
+    for node in &nodes {
+        let heard = node.heard(wanted.len()).await;
+        if let Some(difference) = difference(&wanted, &heard) {
+            return Err(broken(format!("{node} {difference}")));
+        }
+    }
+    Ok(())
+}
+
 /// What was published before its sender went, and was not refused, arrives: a process may publish and end.
 pub async fn what_was_published_arrives_though_its_sender_is_gone<C: Cluster>(cluster: &C) -> Result<(), Broken> {
     let bench = Bench::new(cluster);
