@@ -32,6 +32,11 @@ impl Many {
 impl Remote for Many {
     async fn send<A: Arguments>(&self, target: &str, arguments: A) -> Result<(), CallError> {
         refuse_uploads::<A>()?;
+        if let Some(nodes) = self.hub.nodes.as_ref().filter(|nodes| nodes.is_in_turn(&self.to)) {
+            self.to.check()?;
+            let message = with_outgoing(target, &arguments, |message| message.in_all_codecs())?;
+            return Ok(nodes.publish_in_turn(&self.to, message).await?);
+        }
         let mut delivered = with_outgoing(target, &arguments, |message| deliver(&self.hub, &self.to, message))?;
         let sent = match (delivered.elsewhere.take(), &self.hub.nodes) {
             (Some(message), Some(nodes)) => nodes.deliver(&self.to, message).await,

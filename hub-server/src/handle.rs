@@ -89,8 +89,8 @@ impl<H: Hub> HubHandle<H> {
     ///
     /// # Errors
     /// None for a connection of this node. For others, when their node cannot be reached, or has not acknowledged the
-    /// change within [`HubOptions::backplane_timeout`](crate::HubOptions::backplane_timeout): it may have happened. Also
-    /// when nobody listens for the connection: its node has ended, or its link is down.
+    /// change within [`HubOptions::backplane_timeout`](crate::HubOptions::backplane_timeout): it may have happened, and it may
+    /// happen yet, for a node that was stopped does it when it goes on. Also when nobody listens for the connection: its node has ended, or its link is down.
     pub async fn add_to_group(&self, id: impl Into<ConnectionId>, group: &str) -> Result<()> {
         let id = id.into();
         if let Some(peer) = self.hub.registry.connection(&id) {

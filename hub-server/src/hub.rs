@@ -45,7 +45,7 @@ impl HubState {
         backplane: Option<&dyn Backplane>,
     ) -> Arc<Self> {
         Arc::new_cyclic(|hub| {
-            let nodes = backplane.map(|backplane| Nodes::new(backplane, &name, hub, options.backplane_timeout));
+            let nodes = backplane.map(|backplane| Nodes::new(backplane, &name, hub, &options));
             let attachment = nodes.as_ref().map(|nodes| Arc::clone(nodes.attachment()));
             let node = attachment.as_ref().map(|attachment| attachment.node());
             Self {

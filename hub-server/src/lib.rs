@@ -57,8 +57,9 @@
 //! A callback starts in `context.rs` (or `handle.rs`), goes through `clients.rs` and `fan_out.rs` to the connections that
 //! `registry.rs` lists, waits in the `outbox.rs` of each, and leaves through steps 6 and 7 of its connection.
 //!
-//! With a [backplane](HubRoute::backplane), what is sent goes on from `fan_out.rs` through `nodes/mod.rs` to the other
-//! nodes, comes in there by `nodes/inbox.rs`, and takes the same way from their `registry.rs` on. Questions to clients
+//! With a [backplane](HubRoute::backplane), what is sent to everyone, groups and users goes through `nodes/mod.rs` to all
+//! nodes, comes in by `nodes/inbox.rs` at each, this one too, in the order of all ([`SendOrder`]), and takes the same way
+//! from their `registry.rs` on; what is for single connections takes it only where they are elsewhere. Questions to clients
 //! of other nodes are in `nodes/questions.rs`; what came here for clients that are elsewhere leaves by
 //! `nodes/forwards.rs`.
 //!
@@ -67,7 +68,7 @@
 //!
 //! # Who waits for whom
 //!
-//! Nobody waits for another client. A send puts the message into the outbox of each recipient, which is bounded; what
+//! Nobody waits for another client; with a backplane, a send waits for that to take it. A send puts the message into the outbox of each recipient, which is bounded; what
 //! happens to those who read too slowly is [`SlowReader`]'s to say. Calls of one client run in its own task, one plain
 //! call at a time by default; a method that blocks its thread must say so with [`tokio::task::spawn_blocking`].
 //!
@@ -158,7 +159,7 @@ pub use self::clients::{Many, One};
 pub use self::context::{Client, Context, DisconnectReason, Hub};
 pub use self::handle::HubHandle;
 pub use self::identify::Refusal;
-pub use self::options::{HubOptions, SlowReader};
+pub use self::options::{HubOptions, SendOrder, SlowReader};
 pub use self::origins::Origins;
 pub use self::request::Request;
 pub use self::route::HubRoute;

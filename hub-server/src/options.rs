@@ -87,6 +87,9 @@ pub struct HubOptions {
     /// the head of the request, and WebSocket control frames; larger messages than that are held when
     /// `maximum_receive_message_size` allows them, two at the most.
     pub client_bytes: usize,
+    /// In which order a message stands among those of other nodes. Without a backplane it has no meaning. Default
+    /// [`SendOrder::AcrossNodes`].
+    pub send_order: SendOrder,
     /// How long another node may take to acknowledge a change of groups, and how often a node is asked whether a client
     /// result still waits there. Default 5 s, range 1 ms to 1 day.
     pub backplane_timeout: Duration,
@@ -112,6 +115,22 @@ pub enum SlowReader {
     DropNewest,
     /// The oldest messages that wait are dropped, counted and logged: right where only the latest state matters.
     DropOldest,
+}
+
+/// In which order messages of several nodes to the same group, the same user or everyone reach the connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SendOrder {
+    /// All nodes have one order: every message goes through the backplane, and this node's own connections are given it at
+    /// its place there, too. A send is done when the backplane has taken it, so whatever anybody sends after that, on
+    /// whichever node, comes behind it. It takes one way to the backplane and back, as on ASP.NET Core. While the link is
+    /// down, and when the backplane stands still, this node's own connections do not wait for it.
+    #[default]
+    AcrossNodes,
+    /// This node's own connections have a message at once, and a send is done when it is on its way to other nodes.
+    /// Messages that two nodes send may reach the connections of one in another order than those of the other, even where
+    /// one was sent when the other's send was done. Right where messages of different senders have nothing to do with
+    /// each other, or carry their own order.
+    LocalFirst,
 }
 
 impl Default for HubOptions {
@@ -140,6 +159,7 @@ impl Default for HubOptions {
             outbox_total_bytes: 256 * 1024 * 1024,
             client_bytes: 1024 * 1024,
             slow_reader: SlowReader::default(),
+            send_order: SendOrder::default(),
             backplane_timeout: Duration::from_secs(5),
         }
     }

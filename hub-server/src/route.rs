@@ -110,7 +110,8 @@ impl<H: Hub> HubRoute<H> {
     }
 
     /// Connects the hub with other nodes that serve it: with the same name, on the same backplane. All targets reach
-    /// the clients of all of them then.
+    /// the clients of all of them then, and what is sent to everyone, groups and users has one order for all
+    /// ([`SendOrder`](crate::SendOrder)).
     ///
     /// ```
     /// use hub_core::Untyped;

@@ -25,6 +25,7 @@ use self::forwards::Forwards;
 use self::inbox::NodeInbox;
 use crate::events;
 use crate::hub::HubState;
+use crate::options::{HubOptions, SendOrder};
 
 /// How long a node that has just started waits for the secret that it shares with the others.
 const SECRET_TIMEOUT: Duration = Duration::from_secs(1);
@@ -39,6 +40,7 @@ pub(crate) struct Nodes {
     on_secret: Arc<Notify>,
     /// How long another node may take to reply.
     timeout: Duration,
+    send_order: SendOrder,
     last_request: AtomicU64,
     /// Who waits for a reply.
     requests: DashMap<u64, oneshot::Sender<Reply>>,
@@ -49,14 +51,15 @@ pub(crate) struct Nodes {
 }
 
 impl Nodes {
-    pub(crate) fn new(backplane: &dyn Backplane, name: &str, hub: &Weak<HubState>, timeout: Duration) -> Self {
+    pub(crate) fn new(backplane: &dyn Backplane, name: &str, hub: &Weak<HubState>, options: &HubOptions) -> Self {
         Self {
+            timeout: options.backplane_timeout,
+            send_order: options.send_order,
             attachment: backplane.attach(name, Arc::new(NodeInbox::new(Weak::clone(hub)))),
             hub: Weak::clone(hub),
             begun: Once::new(),
             ready: OnceLock::new(),
             on_secret: Arc::default(),
-            timeout,
             last_request: AtomicU64::new(0),
             requests: DashMap::new(),
             asked: DashMap::new(),
@@ -102,6 +105,19 @@ impl Nodes {
         {
             ready.clone().await;
         }
+    }
+
+    /// Whether these are given a message by the backplane, those of this node too, in the order of all nodes.
+    pub(crate) fn is_in_turn(&self, to: &Recipients) -> bool {
+        self.send_order == SendOrder::AcrossNodes && !matches!(to, Recipients::Connections(_))
+    }
+
+    /// Sends to recipients on all nodes. It is done when the backplane has taken it, and those of this node have it.
+    ///
+    /// # Errors
+    /// When some of them could not be reached. The others have it, and those of this node.
+    pub(crate) async fn publish_in_turn(&self, to: &Recipients, message: Framed) -> Result<(), Unreachable> {
+        to.publish_in_turn(&*self.attachment, message).await
     }
 
     /// Sends to those recipients that may be on other nodes.

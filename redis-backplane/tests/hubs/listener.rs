@@ -42,6 +42,8 @@ pub(crate) struct Listener {
     groups: HashSet<String>,
     heard: mpsc::UnboundedReceiver<Heard>,
     numbers: HashSet<u64>,
+    /// The same, as they came.
+    order: Vec<u64>,
     /// The last number of each sender and target.
     last: HashMap<(String, String), u64>,
     asked: mpsc::UnboundedReceiver<u32>,
@@ -66,6 +68,7 @@ impl Listener {
             groups: HashSet::new(),
             heard,
             numbers: HashSet::new(),
+            order: Vec::new(),
             last: HashMap::new(),
             asked,
             may_answer,
@@ -116,6 +119,7 @@ impl Listener {
         assert!(number > *last, "{number} came behind {last}: repeated or out of order");
         *last = number;
         self.numbers.insert(number);
+        self.order.push(number);
     }
 
     /// Waits until it has heard this number.
@@ -135,6 +139,25 @@ impl Listener {
             self.note(heard);
         }
         self.numbers.contains(&number)
+    }
+
+    /// What it has heard so far, as it came.
+    pub(crate) fn in_order(&self) -> Vec<u64> {
+        self.order.clone()
+    }
+
+    /// How many numbers it has heard so far.
+    pub(crate) fn count(&mut self) -> usize {
+        self.has_heard(0);
+        self.numbers.len()
+    }
+
+    /// Waits until it has heard so many numbers.
+    pub(crate) async fn hear_in_all(&mut self, count: usize) {
+        while self.numbers.len() < count {
+            let heard = guard("another number", self.heard.recv()).await.unwrap();
+            self.note(heard);
+        }
     }
 
     /// Holds its answers back, or gives them.

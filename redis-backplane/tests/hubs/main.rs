@@ -5,6 +5,7 @@
 mod emitters;
 mod links;
 mod listener;
+mod order;
 mod outages;
 mod questions;
 mod station;

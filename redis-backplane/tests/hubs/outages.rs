@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use hub_core::{CallError, Codec};
 use redis_backplane::{RedisOptions, WhileDown};
 use redis_for_tests::{RedisServer, Relay};
@@ -139,6 +140,41 @@ async fn sends_may_wait_until_redis_is_back() {
     }
     assert_eq!((a.backplane.counters().lost_out, b.backplane.counters().lost_in), (0, 0));
     all_reach_all(&[&a, &b], &mut [&mut ann, &mut bob]).await;
+}
+
+#[tokio::test]
+async fn what_is_sent_while_redis_restarts_waits_and_reaches_all() {
+    let Some(mut redis) = RedisServer::start() else { return };
+    // Others have two seconds to be back, and need much less.
+    let patient = RedisOptions {
+        fail_after: Duration::from_secs(60),
+        longest_retry: Duration::from_secs(2),
+        ..options(&redis.url())
+    };
+    let (a, b) = (Node::start(patient.clone()).await, Node::start(patient).await);
+    let mut ann = Listener::connect(a.address, "ann", &["lobby"], Codec::Json).await;
+    let mut bob = Listener::connect(b.address, "bob", &["lobby"], Codec::MessagePack).await;
+    all_reach_all(&[&a, &b], &mut [&mut ann, &mut bob]).await;
+    redis.kill();
+    let lobby = To::group("lobby");
+    let sending = join_all((0..40).map(|number| if number % 2 == 0 { &a } else { &b }.try_send(&lobby, "")));
+    let restarting = async {
+        // It is gone, and not the link alone.
+        for node in [&a, &b] {
+            let mut link = node.backplane.link();
+            let gone = link.wait_for(|link| link.to_string().contains("could not connect"));
+            guard("Redis is missed", gone).await.unwrap();
+        }
+        redis.restart();
+    };
+    let (sent, ()) = tokio::join!(sending, restarting);
+    for (number, sent) in sent {
+        sent.unwrap();
+        ann.hear(number).await;
+        bob.hear(number).await;
+    }
+    all_reach_all(&[&a, &b], &mut [&mut ann, &mut bob]).await;
+    assert_eq!((a.backplane.counters().lost_in, b.backplane.counters().lost_in), (0, 0));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use hub_core::Codec;
-use redis_backplane::RedisBackplane;
+use redis_backplane::{RedisBackplane, RedisOptions};
 use redis_for_tests::{RedisServer, Relay};
 use tokio::runtime::Runtime;
 
@@ -39,8 +39,9 @@ async fn a_question_outlasts_an_outage_before_its_answer() {
 #[tokio::test]
 async fn an_answer_that_redis_did_not_carry_is_an_error_in_time() {
     let Some(mut redis) = RedisServer::start() else { return };
-    let url = redis.url();
-    let (a, b) = (Node::start(options(&url)).await, Node::start(options(&url)).await);
+    // It is not kept until Redis is back, which would be soon enough.
+    let impatient = RedisOptions { fail_after: Duration::ZERO, ..options(&redis.url()) };
+    let (a, b) = (Node::start(impatient.clone()).await, Node::start(impatient).await);
     let mut ann = Listener::connect(a.address, "ann", &[], Codec::Json).await;
     let mut bob = Listener::connect(b.address, "bob", &[], Codec::MessagePack).await;
     bob.answers(false);
@@ -68,7 +69,7 @@ async fn an_answer_that_redis_did_not_carry_is_an_error_in_time() {
 }
 
 /// A node with a client that answers nothing, in a runtime of its own, which can be ended like a process.
-fn doomed(options: redis_backplane::RedisOptions) -> (Runtime, RedisBackplane, Listener) {
+fn doomed(options: RedisOptions) -> (Runtime, RedisBackplane, Listener) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let (node, listener) = runtime.block_on(async {
         let node = Node::start(options).await;

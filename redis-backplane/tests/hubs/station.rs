@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::http::request::Parts;
 use hub_core::{CallError, HubError, Identity, Result, contract};
-use hub_server::{Context, Hub, HubHandle, HubOptions, HubRoute, hub};
+use hub_server::{Context, Hub, HubHandle, HubOptions, HubRoute, SendOrder, hub};
 use redis_backplane::{LinkState, RedisBackplane, RedisOptions};
 use redis_for_tests::Relay;
 use tokio::net::TcpListener;
@@ -114,8 +114,16 @@ impl Node {
     }
 
     pub(crate) async fn start_with(options: RedisOptions, backplane_timeout: Duration) -> Self {
+        Self::start_in_order(options, backplane_timeout, SendOrder::default()).await
+    }
+
+    pub(crate) async fn start_in_order(
+        options: RedisOptions,
+        backplane_timeout: Duration,
+        send_order: SendOrder,
+    ) -> Self {
         let backplane = guard("connect returns", RedisBackplane::connect(options)).await.unwrap();
-        let options = HubOptions { backplane_timeout, ..HubOptions::default() };
+        let options = HubOptions { backplane_timeout, send_order, ..HubOptions::default() };
         let route = HubRoute::new(|cx| Station { cx }).options(options).unwrap().backplane(backplane.clone());
         let (router, hub) = route.identify(identify).build::<()>();
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
@@ -175,6 +183,7 @@ pub(crate) fn options(url: &str) -> RedisOptions {
         response_timeout: Duration::from_secs(1),
         connect_timeout: Duration::from_secs(2),
         longest_retry: Duration::from_millis(200),
+        fail_after: Duration::from_millis(200),
         ..RedisOptions::from_url(url).unwrap()
     }
 }
