@@ -32,6 +32,23 @@ describe('nodes', { skip }, async () => {
     }
   });
 
+  test('what is sent when a call is answered comes behind it, on both', async t => {
+    const callers = await onEach(t);
+    const members = await onEach(t);
+    const group = randomUUID();
+    for (const member of members) await member.invoke('JoinGroup', group);
+    const said = [];
+    for (let pair = 0; pair < 300; pair++) {
+      for (const caller of pair % 2 ? callers : callers.toReversed()) {
+        said.push(`${pair} ${caller.id}`);
+        await caller.invoke('SendToGroup', group, said.at(-1));
+      }
+    }
+    for (const member of members) {
+      for (const text of said) assert.equal((await member.inbox('Message').next())[0], text);
+    }
+  });
+
   test('a client negotiated by one and connected to the other is reached from both', async t => {
     // As many as it takes for both ways to occur.
     const moved = await Promise.all(Array.from({ length: 8 }, () => connect(t, base, wires[0])));
