@@ -4,9 +4,11 @@ mod forwards;
 mod inbox;
 mod questions;
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Once, OnceLock, Weak};
+use std::task::Poll;
 use std::time::Duration;
 
 use dashmap::DashMap;
@@ -30,6 +32,9 @@ use crate::options::{HubOptions, SendOrder};
 /// How long a node that has just started waits for the secret that it shares with the others.
 const SECRET_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// After how many sends that did not wait one gives way.
+const SENDS_AT_ONCE: u64 = 32;
+
 #[derive(Debug)]
 pub(crate) struct Nodes {
     attachment: Arc<dyn Attachment>,
@@ -41,6 +46,8 @@ pub(crate) struct Nodes {
     /// How long another node may take to reply.
     timeout: Duration,
     send_order: SendOrder,
+    /// How many publications did not have to wait.
+    at_once: AtomicU64,
     last_request: AtomicU64,
     /// Who waits for a reply.
     requests: DashMap<u64, oneshot::Sender<Reply>>,
@@ -60,6 +67,7 @@ impl Nodes {
             begun: Once::new(),
             ready: OnceLock::new(),
             on_secret: Arc::default(),
+            at_once: AtomicU64::new(0),
             last_request: AtomicU64::new(0),
             requests: DashMap::new(),
             asked: DashMap::new(),
@@ -117,7 +125,22 @@ impl Nodes {
     /// # Errors
     /// When some of them could not be reached. The others have it, and those of this node.
     pub(crate) async fn publish_in_turn(&self, to: &Recipients, message: Framed) -> Result<(), Unreachable> {
-        to.publish_in_turn(&*self.attachment, message).await
+        self.leaving_time(to.publish_in_turn(&*self.attachment, message)).await
+    }
+
+    /// Publishes, and now and then gives way to the connections that have something to write by now, if that never waits:
+    /// a loop that sends would fill the outboxes of other nodes in this process, and nobody would get to empty them.
+    async fn leaving_time<T>(&self, publishing: impl Future<Output = T>) -> T {
+        let mut publishing = pin!(publishing);
+        match poll_fn(|cx| Poll::Ready(publishing.as_mut().poll(cx))).await {
+            Poll::Ready(published) => {
+                if self.at_once.fetch_add(1, Ordering::Relaxed) % SENDS_AT_ONCE == 0 {
+                    tokio::task::yield_now().await;
+                }
+                published
+            }
+            Poll::Pending => publishing.await,
+        }
     }
 
     /// Sends to those recipients that may be on other nodes.
@@ -127,7 +150,7 @@ impl Nodes {
     pub(crate) async fn deliver(&self, to: &Recipients, message: Framed) -> Result<(), Unreachable> {
         match to {
             Recipients::Connections(ids) => self.direct(ids.iter().cloned(), &message).await,
-            others => others.publish(&*self.attachment, message).await,
+            others => self.leaving_time(others.publish(&*self.attachment, message)).await,
         }
     }
 

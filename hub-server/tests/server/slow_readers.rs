@@ -4,8 +4,9 @@ use std::ops::Range;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use hub_core::backplane::InProcess;
 use hub_core::{Remote, Result, Untyped};
-use hub_server::{Context, DisconnectReason, Hub, HubHandle, HubOptions, HubRoute, SlowReader, hub};
+use hub_server::{Context, DisconnectReason, Hub, HubHandle, HubOptions, HubRoute, SendOrder, SlowReader, hub};
 use serde_json::json;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
@@ -265,6 +266,35 @@ async fn bursts_of_a_method_reach_its_caller_and_its_answer_comes_last() {
                 None => assert_eq!(client.next().await, result("1", lines)),
                 Some(_) => assert_eq!(method, "Later", "an answer overtook what was sent before"),
             }
+        }
+    }
+}
+
+#[tokio::test]
+async fn bursts_of_another_node_reach_all_who_read() {
+    for send_order in [SendOrder::AcrossNodes, SendOrder::LocalFirst] {
+        let backplane = InProcess::new();
+        let node = async || {
+            let (sender, events) = events();
+            let route = HubRoute::new(move |cx| Crowd { cx, events: sender.clone() }).backplane(backplane.clone());
+            let options = HubOptions { send_order, ..HubOptions::default() };
+            let (server, hub) = Server::with_small_buffers(route.options(options).unwrap()).await;
+            (server, hub, events)
+        };
+        let ((near, hub, _near_events), (far, _far_hub, _far_events)) = (node().await, node().await);
+        let mut readers = Vec::new();
+        for server in [&near, &far] {
+            let mut client = server.connect().await;
+            assert_eq!(client.call("Echo", (1,)).await, Ok(json!(1)));
+            readers.push(tokio::spawn(async move {
+                for number in 0..3000 {
+                    assert_eq!(client.next().await["arguments"][0], number);
+                }
+            }));
+        }
+        send(&hub, 0..3000, 10_000).await;
+        for reader in readers {
+            reader.await.unwrap();
         }
     }
 }
