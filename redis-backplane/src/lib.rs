@@ -108,7 +108,7 @@
 //!    to the link;
 //! 6. `receiver.rs`: from the link to the nodes;
 //! 7. `link/mod.rs`: what is asked of a link; `link/server.rs`, `link/sentinel.rs` and `link/cluster.rs`: who answers, over
-//!    `link/connection.rs`, `link/socket.rs` and `link/resp2.rs`;
+//!    `link/connection.rs`, `link/socket.rs`, `link/paced.rs` and `link/resp2.rs`;
 //! 8. `state.rs`: the state of the link, and the counters; `events.rs`: every log line.
 
 mod backplane;

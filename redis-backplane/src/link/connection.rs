@@ -16,7 +16,9 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
+use super::paced::Paced;
 use super::resp2::Resp2;
+use super::socket::Socket;
 use super::{DialError, Lost, Receive, TO_DO};
 use crate::events;
 
@@ -110,12 +112,12 @@ impl Connector {
             })
         };
         let info = self.info();
-        let socket = self.socket(host, port).await?;
+        let socket = self.paced_socket(host, port, listens).await?;
         let (commands, driver) = match MultiplexedConnection::new_with_config(&info, socket, config()).await {
             Ok((commands, driver)) => (commands, driver.boxed()),
             Err(error) if refuses_hello(&error) => {
                 events::speaks_the_old_protocol(&address, &said(&error));
-                let socket = Resp2::new(self.socket(host, port).await?, &self.greeting(), listens);
+                let socket = Resp2::new(self.paced_socket(host, port, listens).await?, &self.greeting(), listens);
                 let connecting = MultiplexedConnection::new_with_config(&info, socket, config());
                 let (commands, driver) = connecting.await.map_err(|error| refusal(&address, &error))?;
                 (commands, driver.boxed())
@@ -132,6 +134,11 @@ impl Connector {
 }
 
 impl Connector {
+    async fn paced_socket(&self, host: &str, port: u16, listens: bool) -> Result<Box<dyn Socket>, DialError> {
+        let socket = self.socket(host, port).await?;
+        Ok(if listens { Box::new(Paced::new(socket)) } else { socket })
+    }
+
     /// Who we are, in RESP3.
     fn info(&self) -> RedisConnectionInfo {
         let mut info =

@@ -8,6 +8,7 @@ mod connection;
 mod dial;
 #[cfg(test)]
 pub(crate) mod fake;
+mod paced;
 mod resp2;
 mod sentinel;
 mod server;
