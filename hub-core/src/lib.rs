@@ -30,6 +30,32 @@
 //! `ChatClientProxy`; the client implements `ChatClient` under `#[callbacks]` (crate `hub-client`) and calls the hub
 //! through `ChatHubProxy`. On the wire the methods are `Say`, `Typing`, `History`, ...
 //!
+//! # Values on the wire
+//!
+//! What goes over the wire is [`serde`]'s business, in forms that clients of .NET and JavaScript have:
+//!
+//! | in Rust | in JSON | in MessagePack |
+//! | --- | --- | --- |
+//! | integers | a number | the shortest integer; what 64 bits cannot hold is decimal text |
+//! | `f32`, `f64` | a number, `2` if it is whole; not a number is null | float32, float64. Integers are read too, as fractions |
+//! | `String`, `char` | text | str, which must be UTF-8; bytes and dates are none |
+//! | [`Binary`] | base64 | bin; str is read as its UTF-8, and in both protocols a list of numbers |
+//! | [`Timestamp`], `chrono::DateTime<Utc>`, `jiff::Timestamp` | text as RFC 3339 | extension -1 |
+//! | structs | objects, whose members are read in any case | maps by name, whose case matters |
+//! | enums | their name, or an object of one member | their name, or a map of one entry |
+//! | `Option` | null or the value | nil or the value |
+//! | tuples, lists | arrays | arrays |
+//!
+//! - Members that are unknown are skipped, and the last of several of one name wins.
+//! - A list is no object, and a number no name.
+//! - **Null is for `Option` alone.** .NET has a null for every text, list and object, so a client may send one where it
+//!   means nothing: a parameter or member that may be null is an `Option`, or has `#[serde(default, deserialize_with =
+//!   "..")]`. A null that is refused is in the server's log at debug, with its place: ``argument 1: `Items[0].Name`:
+//!   invalid type: null, expected a string (what may be null is an `Option`)``.
+//! - `serde_json::Value` takes any value, and dates and bytes as JSON has them.
+//!
+//! Sources: P-JSON-17, P-JSON-20, P-MP-09 to P-MP-12, P-INV-08.
+//!
 //! # Layout
 //!
 //! For those who read the code, in this order:

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use hub_core::{Args, ArgsError, Binary, Codec, Payload};
+use hub_core::{Args, ArgsError, Binary, Codec, Payload, Timestamp};
 use libfuzzer_sys::fuzz_target;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,8 @@ fuzz_target!(|input: &[u8]| {
     read::<(BTreeMap<String, (i8, char)>, Vec<()>, (u64, i64))>(&args);
     read::<(Line, Kind, Option<Box<Line>>, f32)>(&args);
     read::<(u8, u8, u8, u8, u8, u8, u8, u8)>(&args);
+    read::<(Option<Timestamp>, u128, Vec<i128>)>(&args);
+    read::<(Kept, Rest)>(&args);
 });
 
 fn read<T: Serialize + DeserializeOwned>(args: &Args) {
@@ -54,4 +56,32 @@ enum Kind {
     Number(i32),
     Pair(u8, Binary),
     Named { line: Box<Line> },
+}
+
+/// What serde keeps for later: names are respelled, or not.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Kept {
+    Line(Line),
+    Tagged(Tagged),
+    Many(Vec<Kept>),
+    Date(Timestamp),
+    Any(serde_json::Value),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "PascalCase", rename_all_fields = "PascalCase")]
+enum Tagged {
+    Point { x: i8, y: Option<i8> },
+    None,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Rest {
+    id: Option<u8>,
+    #[serde(flatten)]
+    line: Line,
+    #[serde(flatten)]
+    rest: BTreeMap<String, serde_json::Value>,
 }
