@@ -394,7 +394,9 @@ impl Session {
                     let error = if let Outcome::Error(error) = outcome { Some(error) } else { None };
                     Output::UploadEnd { call, upload, error }
                 }
-                None if self.asked.remove(&id).is_some() => Output::Answered { id, outcome },
+                None if self.asked.remove(&id).is_some() => {
+                    Output::Answered { id, outcome: self.as_this_end_takes_it(outcome) }
+                }
                 None => Output::UnknownCompletion(id),
             },
             Message::CancelInvocation { id } => match self.served.find(&id) {
@@ -416,6 +418,14 @@ impl Session {
             // They mean nothing without stateful reconnect (P-SR-25).
             Message::Ack { .. } | Message::Sequence { .. } => Output::Settled,
         })
+    }
+
+    /// A client takes an empty error in JSON for none, as the official ones do; a server takes it for one (P-JSON-12).
+    fn as_this_end_takes_it(&self, outcome: Outcome) -> Outcome {
+        match (outcome, self.role, self.codec) {
+            (Outcome::Error(error), Role::Client, Some(Codec::Json)) if error.is_empty() => Outcome::Void,
+            (outcome, ..) => outcome,
+        }
     }
 
     fn has_slot(&self) -> bool {

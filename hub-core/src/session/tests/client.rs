@@ -37,7 +37,7 @@ fn p_inv_12_p_err_06_every_answer() {
         (r#""result":5"#, "Value(5)"),
         (r#""result":null"#, "Value(null)"),
         (r#""error":"as it is""#, r#"Error("as it is")"#),
-        (r#""error":"""#, r#"Error("")"#),
+        (r#""error":"""#, "Void"),
         (r#""error":null"#, "Void"),
         (r#""more":1"#, "Void"),
     ] {
@@ -136,4 +136,13 @@ fn p_gen_01_a_server_does_not_stream_from_its_clients() {
         [r#"ignored StreamInvocation("S")"#]
     );
     assert_eq!(end.text(), "");
+}
+
+#[test]
+fn p_json_12_an_empty_error_of_a_client_is_one() {
+    let mut end = End::json(SessionOptions::default());
+    ask(&mut end, "A", false);
+    assert_eq!(end.take_text(r#"{"type":3,"invocationId":"1","error":""}␞"#), [r#"answered 1 Error("")"#]);
+    end.take_text(r#"{"type":1,"target":"U","arguments":[],"streamIds":["u"]}␞"#);
+    assert_eq!(end.take_text(r#"{"type":3,"invocationId":"u","error":""}␞"#), ["upload #0.0 failed: "]);
 }
