@@ -211,9 +211,15 @@ impl<'de> Cursor<'de> {
 
 /// An extension as a pair of its type and its bytes.
 pub(super) struct Extension<'de> {
-    /// Until it is taken.
-    pub(super) kind: Option<i8>,
-    pub(super) data: &'de [u8],
+    /// Each until it is taken.
+    kind: Option<i8>,
+    data: Option<&'de [u8]>,
+}
+
+impl<'de> Extension<'de> {
+    pub(super) fn new(kind: i8, data: &'de [u8]) -> Self {
+        Self { kind: Some(kind), data: Some(data) }
+    }
 }
 
 impl<'de> Deserializer<'de> for Extension<'de> {
@@ -233,9 +239,9 @@ impl<'de> SeqAccess<'de> for Extension<'de> {
     type Error = Unreadable;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Unreadable> {
-        match self.kind.take() {
-            Some(kind) => seed.deserialize::<I8Deserializer<Unreadable>>(kind.into_deserializer()).map(Some),
-            None => seed.deserialize(BorrowedBytesDeserializer::new(self.data)).map(Some),
+        if let Some(kind) = self.kind.take() {
+            return seed.deserialize::<I8Deserializer<Unreadable>>(kind.into_deserializer()).map(Some);
         }
+        self.data.take().map(|data| seed.deserialize(BorrowedBytesDeserializer::new(data))).transpose()
     }
 }

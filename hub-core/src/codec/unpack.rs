@@ -53,7 +53,7 @@ impl<'de> Unpacker<'de> {
             Head::Extension(DATE, data) if !expects(&visitor, "MessagePack") => {
                 visitor.visit_string(timestamp::text_of(data)?)
             }
-            Head::Extension(kind, data) => visitor.visit_newtype_struct(Extension { kind: Some(kind), data }),
+            Head::Extension(kind, data) => visitor.visit_newtype_struct(Extension::new(kind, data)),
             Head::List(length) => self.inside(|unpacker| {
                 let mut items = Items { left: length, unpacker };
                 let value = visitor.visit_seq(&mut items)?;
@@ -239,7 +239,7 @@ impl<'de> Deserializer<'de> for &mut Unpacker<'de> {
             return visitor.visit_newtype_struct(self);
         }
         match self.at.head()? {
-            Head::Extension(kind, data) => visitor.visit_newtype_struct(Extension { kind: Some(kind), data }),
+            Head::Extension(kind, data) => visitor.visit_newtype_struct(Extension::new(kind, data)),
             other => Err(other.unexpected(&visitor)),
         }
     }

@@ -125,6 +125,16 @@ fn p_mp_12_extension_types_are_bounded_by_their_argument() {
         assert_eq!(PACK.encode_value(&value).unwrap().read::<Value>().unwrap(), value);
         assert!(call.arguments.read::<(String, u8)>().is_err(), "not the connection's failure");
     }
+    // Where it may be anything it ends too.
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(untagged)]
+    enum Kept {
+        #[expect(dead_code)]
+        Many(Vec<u8>),
+    }
+    assert!(payload(PACK, [0xd4, 5, 7]).read::<Kept>().is_err());
+    assert!(payload(PACK, [0xd4, 5, 7]).read::<Vec<u8>>().is_err());
+    assert!(payload(PACK, [0xd4, 5, 7]).read::<serde::de::IgnoredAny>().is_ok());
     // A null is no extension.
     assert_eq!(payload(PACK, [0xc0]).read::<Option<u8>>(), Ok(None));
 }
