@@ -99,6 +99,11 @@ impl<'de> Head<'de> {
     }
 }
 
+/// Whether a visitor says that it takes values of this format.
+pub(super) fn expects<'de>(visitor: &impl Visitor<'de>, format: &str) -> bool {
+    (visitor as &dyn Expected).to_string().contains(format)
+}
+
 /// A place in a frame.
 #[derive(Clone, Copy)]
 pub(super) struct Cursor<'de>(pub(super) &'de [u8]);

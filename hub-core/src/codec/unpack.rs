@@ -9,11 +9,11 @@ use std::collections::HashMap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::{
-    self, DeserializeSeed, Deserializer, EnumAccess, Expected, MapAccess, SeqAccess, Unexpected, VariantAccess, Visitor,
+    self, DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, Unexpected, VariantAccess, Visitor,
 };
 
 use super::MAX_DEPTH;
-use super::head::{Cursor, Extension, Head, Unreadable};
+use super::head::{Cursor, Extension, Head, Unreadable, expects};
 use super::timestamp::{self, DATE};
 
 pub(super) const NIL: u8 = 0xc0;
@@ -130,11 +130,6 @@ fn give_text<'de, V: Visitor<'de>>(text: &'de [u8], visitor: V) -> Result<V::Val
         Ok(text) => visitor.visit_borrowed_str(text),
         Err(_) => Err(Head::Text(text).unexpected(&visitor)),
     }
-}
-
-/// Whether a visitor says that it takes values of this format.
-fn expects<'de>(visitor: &impl Visitor<'de>, format: &str) -> bool {
-    (visitor as &dyn Expected).to_string().contains(format)
 }
 
 macro_rules! numbers {
