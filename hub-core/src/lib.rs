@@ -39,7 +39,7 @@
 //! | integers | a number | the shortest integer; what 64 bits cannot hold is decimal text |
 //! | `f32`, `f64` | a number, `2` if it is whole; not a number is null | float32, float64. Integers are read too, as fractions |
 //! | `String`, `char` | text | str, which must be UTF-8; bytes and dates are none |
-//! | [`Binary`] | base64 | bin; str is read as its UTF-8, and in both protocols a list of numbers |
+//! | [`Binary`] | base64 | bin; str is read as its UTF-8, and a list of numbers |
 //! | [`Timestamp`], `chrono::DateTime<Utc>`, `jiff::Timestamp` | text as RFC 3339 | extension -1 |
 //! | structs | objects, whose members are read in any case | maps by name, whose case matters |
 //! | enums | their name, or an object of one member | their name, or a map of one entry |

@@ -189,7 +189,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for AnyCase<'_, V> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<V::Value, A::Error> {
-        if let Expected::Struct(_) = self.expected {
+        if let Expected::Struct(_) | Expected::Bytes = self.expected {
             return Err(Error::invalid_type(Unexpected::Seq, &self.inner));
         }
         self.inner.visit_seq(AnyCase::new(list, self.names))

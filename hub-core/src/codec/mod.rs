@@ -251,7 +251,7 @@ impl fmt::Debug for Payload {
 /// Bytes that are base64 text in JSON and `bin` in MessagePack, as .NET's `byte[]` is (P-JSON-17, P-MP-10). A plain
 /// `Vec<u8>` would be an array of numbers in both.
 ///
-/// Read are also a list of numbers, in both, and in MessagePack text, which counts as its UTF-8 (P-MP-09).
+/// In MessagePack a list of numbers is read too, and text, which counts as its UTF-8 (P-MP-09).
 ///
 /// ```
 /// use hub_core::{Binary, Codec};

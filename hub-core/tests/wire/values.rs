@@ -74,7 +74,7 @@ fn p_json_17_p_mp_10_bytes() {
     for bytes in ["c5 00 02 01 02", "c6 00 00 00 02 01 02", "92 01 02"] {
         assert_eq!(payload(Codec::MessagePack, hex(bytes)).read(), Ok(Binary(vec![1, 2])), "{bytes}");
     }
-    assert_eq!(payload(Codec::Json, "[1,2]").read(), Ok(Binary(vec![1, 2])));
+    assert!(payload(Codec::Json, "[1,2]").read::<Binary>().is_err(), "as ASP.NET Core");
     for bad in [r#""A""#, r#""AQ""#, r#""AQ=!""#, "5", "[256]", "null"] {
         assert!(payload(Codec::Json, bad).read::<Binary>().is_err(), "{bad}");
     }
