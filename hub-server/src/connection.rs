@@ -103,7 +103,8 @@ impl<T: Transport> Driver<T> {
         Self {
             session: Session::server(Arc::clone(hub.session_options()), T::FORMAT, now()),
             line: Line::Up(transport),
-            expires: expires.map(|at| now() + at.duration_since(SystemTime::now()).unwrap_or_default()),
+            // Later than can be said is never.
+            expires: expires.and_then(|at| now().checked_add(at.duration_since(SystemTime::now()).unwrap_or_default())),
             hub,
             service,
             attached,
@@ -213,7 +214,8 @@ impl<T: Transport> Driver<T> {
             Err(error) => {
                 events::hook_failed(self.hub.name(), &self.attached.id, "connected", &error);
                 let detailed = self.hub.options().enable_detailed_errors;
-                self.take_commands(cx);
+                // What it sent before goes first.
+                while self.take_commands(cx) {}
                 self.session.close(Some(error.wire_text("Connection closed with an error.", detailed)), false);
             }
         }

@@ -64,17 +64,23 @@
 //! `nodes/forwards.rs`.
 //!
 //! Before a connection: `route.rs` takes the HTTP requests, `admission.rs` says which are let in (`hosts.rs`, `origins.rs`)
-//! and whose they are (`identify.rs`), `negotiate.rs` and `tokens.rs` hand out ids, `upgrade.rs` makes a WebSocket of one. At its end: `shutdown.rs`. Every limit is in `options.rs`, every log line in `events.rs`.
+//! and whose they are (`identify.rs`), `negotiate.rs` and `tokens.rs` hand out ids, `upgrade.rs` makes a WebSocket of one. At
+//! its end: `shutdown.rs`. Every limit is in `options.rs`, every log line in `events.rs`.
 //!
 //! # Who waits for whom
 //!
-//! Nobody waits for another client; with a backplane, a send waits for that to take it. A send puts the message into the outbox of each recipient, which is bounded; what
-//! happens to those who read too slowly is [`SlowReader`]'s to say. Calls of one client run in its own task, one plain
-//! call at a time by default; a method that blocks its thread must say so with [`tokio::task::spawn_blocking`].
+//! Nobody waits for another client. A send puts the message into the outbox of each recipient. If that has more than its
+//! bound by then, the send waits until the recipient's task has had its turn, but never for its socket; who is slow, and
+//! what happens then, is [`SlowReader`]'s to say. With a backplane, a send waits until that has taken the message.
+//!
+//! Calls of one client run in its own task, one plain call at a time by default; a method that blocks its thread must say so
+//! with [`tokio::task::spawn_blocking`]. The task works off 64 messages or 64 KiB at a time, and then lets others go first.
+//! What a client can make the server hold is [`HubOptions::client_bytes`] and its outbox.
 //!
 //! # When a method ends early
 //!
-//! A call runs to its end, though its client be gone, and though its caller cancel it: hub-client does so when the future
+//! What a client sent before it went is done, one call after the other, and then the disconnected hook runs; its socket and its
+//! memberships go at once. A call runs to its end, though its client be gone, and though its caller cancel it: hub-client does so when the future
 //! of a call is dropped, .NET from version 11 whenever a token fires. The answer is then for nobody, but what was accepted
 //! is done, and nothing is left half done. A method that wants to know takes part in one of two ways:
 //!

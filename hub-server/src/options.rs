@@ -79,13 +79,18 @@ pub struct HubOptions {
     pub outbox_total_bytes: usize,
     /// What happens to clients that are slow. Default [`SlowReader::Disconnect`].
     pub slow_reader: SlowReader,
-    /// How many bytes a client can make the server hold beside its outbox. Default 1 MiB, range 1,024 to 2^31 - 1. The
-    /// arguments of its open calls may take half of it: a call beyond is refused. The items of its uploads that wait for
-    /// their methods may take a quarter: the client waits then, as it does for `stream_buffer_capacity`. In both a single
-    /// larger message passes when there is no other. The last quarter, 256 KiB whatever is set here, is for what has come and was not
-    /// looked at yet (64 KiB, and one read of the socket), the beginning of a message, a call that waits for another,
-    /// the head of the request, and WebSocket control frames; larger messages than that are held when
-    /// `maximum_receive_message_size` allows them, two at the most.
+    /// How many bytes a client can make the server hold beside its outbox. Default 1 MiB, range 1,024 to 2^31 - 1.
+    ///
+    /// | what | how much | beyond |
+    /// | --- | --- | --- |
+    /// | arguments of open calls | half | a call is refused |
+    /// | items of uploads that wait for their methods | a quarter | the client waits, as for `stream_buffer_capacity` |
+    /// | what has come and was not looked at yet | 80 KiB | nothing is read |
+    /// | the beginning of a message, and a call that waits for another | `maximum_receive_message_size` each | Close |
+    /// | the head of the request | `maximum_request_head_size` | 431 |
+    /// | WebSocket control frames, and pongs | 5 KiB | older pings have no answer |
+    ///
+    /// In the first two a single larger message passes when there is no other.
     pub client_bytes: usize,
     /// In which order a message stands among those of other nodes. Without a backplane it has no meaning. Default
     /// [`SendOrder::AcrossNodes`].
