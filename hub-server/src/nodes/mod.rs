@@ -134,7 +134,7 @@ impl Nodes {
         let mut publishing = pin!(publishing);
         match poll_fn(|cx| Poll::Ready(publishing.as_mut().poll(cx))).await {
             Poll::Ready(published) => {
-                if self.at_once.fetch_add(1, Ordering::Relaxed) % SENDS_AT_ONCE == 0 {
+                if self.at_once.fetch_add(1, Ordering::Relaxed).is_multiple_of(SENDS_AT_ONCE) {
                     tokio::task::yield_now().await;
                 }
                 published
