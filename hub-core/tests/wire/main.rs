@@ -8,6 +8,7 @@ mod json;
 mod messagepack;
 mod names;
 mod readings;
+mod rmp_serde;
 mod untyped;
 mod values;
 mod vectors;
