@@ -353,7 +353,7 @@ impl End {
             }
             Output::Closed(_) => self.closed = true,
             // Late for a call that was cancelled, or that is over.
-            Output::UnknownCompletion(_) | Output::Ignored(_) => {}
+            Output::UnknownCompletion(_) | Output::Ignored(_) | Output::Settled => {}
             other => panic!("{other:?}"),
         }
     }
