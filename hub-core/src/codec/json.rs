@@ -247,7 +247,8 @@ fn payload(frame: &Bytes, value: &RawValue, max_depth: usize) -> Result<Payload,
     Ok(Payload::new(Codec::Json, frame.slice_ref(value.get().as_bytes())))
 }
 
-/// Whether valid JSON nests deeper than this. The parser that skips over payloads uses no stack and has no such limit.
+/// Whether JSON nests deeper than this; of what is no JSON, whether it might. The parser that skips over payloads uses no stack and
+/// has no such limit.
 pub(super) fn is_deeper_than(limit: usize, json: &[u8]) -> bool {
     // No more opening brackets than levels: no need to look which of them stand in strings.
     if json.len() < 2 * limit || memchr::memchr2_iter(b'[', b'{', json).nth(limit).is_none() {
@@ -263,7 +264,7 @@ pub(super) fn is_deeper_than(limit: usize, json: &[u8]) -> bool {
                 depth += 1;
                 deepest = deepest.max(depth);
             }
-            b']' | b'}' if !in_string => depth -= 1,
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
             _ => {}
         }
     }
@@ -377,5 +378,18 @@ fn write_text(text: &str, out: &mut BytesMut) {
         out.put_u8(b'"');
     } else {
         out.put_slice(serde_json::Value::from(text).to_string().as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_deeper_than;
+
+    #[test]
+    fn depth_of_what_is_no_json() {
+        let text = |closing: usize, opening: usize| "]".repeat(closing) + &"[".repeat(opening) + &" ".repeat(20);
+        assert!(!is_deeper_than(10, text(20, 10).as_bytes()));
+        assert!(is_deeper_than(10, text(20, 11).as_bytes()));
+        assert!(is_deeper_than(10, text(0, 11).as_bytes()));
     }
 }
