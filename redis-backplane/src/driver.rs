@@ -139,6 +139,7 @@ async fn session(
     }
     let link = &*link;
     let mut listening = pin!(listen(lane, link));
+    let mut mended: Option<Instant> = None;
     loop {
         let head_start = std::mem::take(&mut head_start);
         let mut publishing = pin!(async {
@@ -162,9 +163,19 @@ async fn session(
                 return Ok(());
             }
         };
+        if mended.is_some_and(|at| at.elapsed() < lane.options.longest_retry) {
+            // That did not last: Redis is not to be dialled as often as it answers.
+            tokio::select! {
+                lost = &mut listening => return Err(lost.into()),
+                () = sleep(lane.options.first_retry) => {}
+            }
+        }
         // What listens misses nothing by that.
         match timeout(limit.min(MENDING), link.mend()).await {
-            Ok(Ok(true)) => events::mended(&lane.options.servers, &lost.0),
+            Ok(Ok(true)) => {
+                mended = Some(Instant::now());
+                events::mended(&lane.options.servers, &lost.0);
+            }
             _ => return Err(lost.into()),
         }
     }

@@ -85,7 +85,7 @@
 //! Publications wait in a buffer of [`RedisOptions::publish_buffer`] bytes. Besides, at most 8 writes of 512 messages, or
 //! 256 KiB and one message, are on their way, of 2 MiB and one such write together; they are kept until they are
 //! confirmed. When the buffer is full, publishers wait. What waits for its turn at the own inbox is kept for
-//! [`RedisOptions::turn_timeout`] at most. Deliveries are not buffered here: a
+//! [`RedisOptions::turn_timeout`] at most, or until it is confirmed where its sender waits no more. Deliveries are not buffered here: a
 //! connection is read no further while a delivery is handed over. A node that does not keep up is cut off by Redis
 //! (`client-output-buffer-limit pubsub`), which shows as a lost link and as a gap. The numbers of the 16,384 channels that
 //! were published to last are kept, and of up to as many more.

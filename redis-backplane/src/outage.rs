@@ -89,7 +89,7 @@ mod tests {
             within(&mut outage, options.first_retry * 2_u32.pow(times));
         }
         outage.begin(options.first_retry, &options);
-        within(&mut outage, options.first_retry * 8);
+        within(&mut outage, (options.first_retry * 8).min(options.longest_retry));
         for _ in 0..100 {
             outage.delay(&options, false);
         }

@@ -105,7 +105,7 @@ pub trait Attachment: fmt::Debug + Send + Sync {
     /// the topic. It is done when the medium has taken it and this node's own inbox, if it subscribes, was given it. When
     /// it is dropped before, what has its place in the order goes its way.
     ///
-    /// The own inbox is given it in any case, and soon: out of turn where the link is down or silent.
+    /// The own inbox is given it in any case, and soon while the caller waits: out of turn where the link is down or silent.
     ///
     /// # Errors
     /// When the link is down and the delivery cannot be kept, too many wait already, or the medium refuses it. The own

@@ -1,5 +1,7 @@
 //! One order for the clients of all nodes, and what it costs to do without.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use hub_core::{CallError, Codec};
 use hub_server::SendOrder;
@@ -18,10 +20,16 @@ async fn members(a: &Node, b: &Node) -> Vec<Listener> {
     members
 }
 
+/// A machine that stands still for a while changes nothing.
+fn patient(options: RedisOptions) -> RedisOptions {
+    let long = Duration::from_secs(3600);
+    RedisOptions { turn_timeout: long, response_timeout: long, fail_after: Duration::from_secs(10), ..options }
+}
+
 #[tokio::test]
 async fn what_is_sent_when_a_call_is_answered_comes_behind_it_on_all_nodes() {
     let Some(redis) = RedisServer::start() else { return };
-    let (a, b) = (Node::start(options(&redis.url())).await, Node::start(options(&redis.url())).await);
+    let (a, b) = (Node::start(patient(options(&redis.url()))).await, Node::start(patient(options(&redis.url()))).await);
     let mut members = members(&a, &b).await;
     let (first, second) = (
         Listener::connect(a.address, "carl", &[], Codec::Json).await,
@@ -44,7 +52,7 @@ async fn what_is_sent_when_a_call_is_answered_comes_behind_it_on_all_nodes() {
 #[tokio::test]
 async fn what_is_sent_at_the_same_time_comes_in_one_order_to_all() {
     let Some(redis) = RedisServer::start() else { return };
-    let (a, b) = (Node::start(options(&redis.url())).await, Node::start(options(&redis.url())).await);
+    let (a, b) = (Node::start(patient(options(&redis.url()))).await, Node::start(patient(options(&redis.url()))).await);
     let mut members = members(&a, &b).await;
     let lobby = To::group("lobby");
     for _ in 0..20 {
@@ -63,11 +71,6 @@ async fn what_is_sent_at_the_same_time_comes_in_one_order_to_all() {
 async fn a_hub_that_does_not_need_it_serves_its_own_at_once() {
     let Some(redis) = RedisServer::start() else { return };
     let relay = Relay::to(redis.address()).await.unwrap();
-    let patient = |options: RedisOptions| RedisOptions {
-        turn_timeout: std::time::Duration::from_secs(3600),
-        response_timeout: std::time::Duration::from_secs(3600),
-        ..options
-    };
     let local = Node::start_in_order(patient(through(&relay)), BACKPLANE_TIMEOUT, SendOrder::LocalFirst).await;
     let strict = Node::start(patient(through(&relay))).await;
     let mut near = Listener::connect(local.address, "ann", &["lobby"], Codec::Json).await;
