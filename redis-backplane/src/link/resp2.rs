@@ -14,6 +14,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// How much is read at once.
 const CHUNK: usize = 16 * 1024;
+/// The longest line that is waited for. Lengths and errors are lines; texts, which may be longer, are passed on as they come.
+const LONGEST_LINE: usize = 64 * 1024;
 
 /// A socket that translates.
 pub(crate) struct Resp2<S> {
@@ -99,6 +101,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Resp2<S> {
             }
             pushes.raw.extend_from_slice(read.filled());
             pushes.translate();
+            if pushes.raw.len() > LONGEST_LINE {
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "a line without an end")));
+            }
         }
         let length = pushes.ready.len().min(buf.remaining());
         buf.put_slice(&pushes.ready.split_to(length));
