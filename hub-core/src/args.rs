@@ -39,8 +39,8 @@ impl Args {
         let seed = CountingSeed::<T> { progress: &progress, of: PhantomData };
         // Which argument it is, is the first step.
         match self.0.read_seed(seed, 1) {
-            Ok(values) if progress.seen.get() == progress.expected.get() => Ok(values),
-            Ok(_) => Err(progress.wrong_count()),
+            Ok((values, provided)) if provided == progress.expected.get() => Ok(values),
+            Ok((_, provided)) => Err(ArgsError::Count { provided, expected: progress.expected.get() }),
             Err(error) => Err(match progress.state.get() {
                 // The tuple ran out of arguments: what came before were all there are.
                 State::Exhausted => progress.wrong_count(),
@@ -165,13 +165,14 @@ impl<T> Clone for CountingSeed<'_, T> {
 }
 
 impl<'de, T: DeserializeOwned> DeserializeSeed<'de> for CountingSeed<'_, T> {
-    type Value = T;
+    /// With how many there were: a list may be read more than once, and not always by whoever gives what was read.
+    type Value = (T, usize);
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
-        // A list may be read twice.
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(T, usize), D::Error> {
         self.progress.seen.set(0);
         self.progress.state.set(State::Reading);
-        T::deserialize(Counting { deserializer, progress: self.progress })
+        let values = T::deserialize(Counting { deserializer, progress: self.progress })?;
+        Ok((values, self.progress.seen.get()))
     }
 }
 

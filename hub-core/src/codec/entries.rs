@@ -63,7 +63,8 @@ impl<'r, 'de> Entries<'r, 'de> {
         for index in 0..self.entries.len() {
             let Entry { ref name, value, .. } = self.entries[index];
             // A message teaches what it has room for.
-            let left = self.of.trial.left.get().saturating_sub(2 * SPELLINGS);
+            let cost = 2 * SPELLINGS * (1 + value.get().len() / 64);
+            let left = self.of.trial.left.get().saturating_sub(cost);
             if left == 0 || !self.of.trial.strange.contains(name) || self.of.trial.names.kept_member(name).is_some() {
                 continue;
             }

@@ -24,7 +24,7 @@ pub(super) fn read_value<'de, S: DeserializeSeed<'de> + Clone>(json: &'de [u8], 
     if read.is_ok() && !names.has_strange() {
         return read;
     }
-    let strange = names.unasked();
+    let strange = names.strange();
     // Enums without a tag do not say that a member came twice.
     let may_be_twice = |error: &String| error.starts_with("duplicate field") || names.has_kept_members();
     if strange.is_empty() && !read.as_ref().is_err_and(may_be_twice) {

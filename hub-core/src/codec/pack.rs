@@ -171,7 +171,9 @@ impl<'a, 'b> Serializer for &'b mut Packer<'a> {
     /// What writes itself as a text that is a date, is a date: so do the types of `chrono` and `jiff`. A text that is a
     /// text comes by `serialize_str`, whatever stands in it.
     fn collect_str<T: fmt::Display + ?Sized>(self, value: &T) -> Result<(), Unwritable> {
-        let text = value.to_string();
+        let mut text = String::new();
+        // Not `to_string`, which panics where a `Display` of the application fails.
+        fmt::Write::write_fmt(&mut text, format_args!("{value}")).map_err(Unwritable::custom)?;
         if timestamp::put_if_date(&text, self.0) { Ok(()) } else { self.text(&text) }
     }
 

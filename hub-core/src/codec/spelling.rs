@@ -8,7 +8,7 @@
 //! be read so, and is read as it stands then.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::rc::Rc;
 
 /// How many strange names of a value are looked at, and how many of a type are remembered.
@@ -51,16 +51,11 @@ pub(super) fn spellings(name: &str) -> Vec<String> {
     spellings
 }
 
-/// What is known of a type: the members that serde keeps for later, and the names that were no members.
-#[derive(Default)]
-struct Known {
-    members: Rc<Vec<&'static str>>,
-    others: HashSet<String>,
-}
-
 thread_local! {
-    /// By the name of the type. Two types of one name share what is known, which does no harm.
-    static KNOWN: RefCell<HashMap<&'static str, Known>> = RefCell::default();
+    /// The members that serde keeps for later, by the name of the type. Two types of one name share them, which does no harm.
+    /// What is no member is not remembered: it may be one of another variant, and one client's message is not to decide how
+    /// another's is read.
+    static KNOWN: RefCell<HashMap<&'static str, Rc<Vec<&'static str>>>> = RefCell::default();
 }
 
 /// What is met while a value of one type is read.
@@ -102,9 +97,7 @@ impl Names {
     }
 
     fn members(&self) -> &[&'static str] {
-        self.members.get_or_init(|| {
-            KNOWN.with_borrow(|known| known.get(self.of).map(|known| Rc::clone(&known.members)).unwrap_or_default())
-        })
+        self.members.get_or_init(|| KNOWN.with_borrow(|known| known.get(self.of).cloned().unwrap_or_default()))
     }
 
     /// Whether members that are kept for later were met, and are known.
@@ -131,39 +124,19 @@ impl Names {
         !self.strange.borrow().is_empty()
     }
 
-    /// The strange names that nobody has asked the type about.
-    pub(super) fn unasked(&self) -> Vec<String> {
-        let strange = self.strange.take();
-        if strange.is_empty() {
-            return strange;
-        }
-        KNOWN.with_borrow(|known| match known.get(self.of) {
-            None => strange,
-            Some(known) => strange.into_iter().filter(|name| !known.others.contains(name)).collect(),
-        })
+    pub(super) fn strange(&self) -> Vec<String> {
+        self.strange.take()
     }
 
     /// Remembers a member, and tells whether it is new.
     pub(super) fn learn(&self, member: &'static str) -> bool {
         KNOWN.with_borrow_mut(|known| {
-            let members = &mut known.entry(self.of).or_default().members;
+            let members = known.entry(self.of).or_default();
             let is_new = members.len() < REMEMBERED && !members.contains(&member);
             if is_new {
                 Rc::make_mut(members).push(member);
             }
             is_new
         })
-    }
-
-    /// Remembers which names the type was asked about.
-    pub(super) fn asked(&self, names: Vec<String>) {
-        KNOWN.with_borrow_mut(|known| {
-            let others = &mut known.entry(self.of).or_default().others;
-            if others.len() + names.len() > REMEMBERED {
-                // Whoever fills it with names that nobody else uses makes others ask again, and no more than that.
-                others.clear();
-            }
-            others.extend(names);
-        });
     }
 }

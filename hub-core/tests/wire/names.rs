@@ -1,6 +1,6 @@
 //! Names of members in another case, twice, and what else is no object (P-JSON-17, P-JSON-20, P-MP-10).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
 
 use hub_core::Codec;
@@ -306,4 +306,40 @@ fn names_from_a_stranger_fill_nothing() {
     let long = format!(r#"{{"Id":1,"Name":"{}"}}"#, "a".repeat(100_000));
     assert_eq!(read::<Kept>(&long), Ok(Kept::Item(item(1, &"a".repeat(100_000)))));
     assert!(read::<Item>(&long.replacen("\"Id\"", "\"id\":0,\"Id\"", 1)).unwrap_err().contains("duplicate field"));
+}
+
+#[test]
+fn what_one_value_lacks_decides_nothing_about_another() {
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(tag = "type", rename_all_fields = "PascalCase")]
+    enum Shape {
+        Circle { radius: u32 },
+        Box { side: u32 },
+        Line { length: Option<u32> },
+    }
+    let read = |json: &str| payload(Codec::Json, json).read::<Shape>();
+    // These are no members of a circle.
+    assert_eq!(read(r#"{"type":"Circle","radius":1,"side":2,"length":9}"#), Ok(Shape::Circle { radius: 1 }));
+    assert_eq!(read(r#"{"type":"Box","side":3}"#), Ok(Shape::Box { side: 3 }));
+    assert_eq!(read(r#"{"type":"Line","length":3}"#), Ok(Shape::Line { length: Some(3) }));
+}
+
+#[test]
+fn arguments_are_counted_where_they_are_read() {
+    #[derive(Debug, PartialEq, Eq, Hash, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Language {
+        En,
+        De,
+    }
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(untagged)]
+    enum Value {
+        Point { x: f64, y: f64 },
+        Many(HashMap<Language, f64>),
+    }
+    for (name, language) in [("en", Language::En), ("de", Language::De)] {
+        let list = args(Codec::Json, format!(r#"[{{"{name}":1.0}},7]"#));
+        assert_eq!(list.read::<(Value, u32)>(), Ok((Value::Many(HashMap::from([(language, 1.0)])), 7)));
+    }
 }
