@@ -37,7 +37,7 @@ pub(super) fn read_value<'de, S: DeserializeSeed<'de> + Clone>(json: &'de [u8], 
         return read;
     }
     let Ok(json) = serde_json::from_slice(json) else { return read };
-    if !second_look::learn(json, &seed, &names, strange) && read.is_ok() {
+    if !second_look::learn(json, &seed, &names, &strange) && read.is_ok() {
         return read;
     }
     second_look::read(json, &seed, &names).map_err(|error| error.to_string())

@@ -28,7 +28,7 @@ thread_local! {
 const TRIES: usize = 2048;
 
 /// Asks the type of a value which of the strange names in it are other spellings of its members. Tells whether any are.
-pub(super) fn learn<'de, S>(json: &'de RawValue, seed: &S, names: &Names, strange: Vec<String>) -> bool
+pub(super) fn learn<'de, S>(json: &'de RawValue, seed: &S, names: &Names, strange: &[String]) -> bool
 where
     S: DeserializeSeed<'de> + Clone,
 {
@@ -39,7 +39,7 @@ where
         COMPLAINTS.take();
         let names_now = names.again();
         let (depth, left) = (usize::MAX, Cell::new(TRIES));
-        let trial = Trial { names: &names_now, strange: &strange, left, depth, outermost: &outermost };
+        let trial = Trial { names: &names_now, strange, left, depth, outermost: &outermost };
         let _ = seed.clone().deserialize(Value { json: json.get(), depth: 0, trial: &trial });
         let members = COMPLAINTS.take();
         let members = members.into_iter().filter(|member| strange.iter().any(|name| same_name(name, member)));

@@ -19,7 +19,7 @@ struct Order {
     state: State,
     counts: BTreeMap<String, i32>,
     place: (i8, f32, char),
-    inner: Option<Box<Order>>,
+    inner: Option<Box<Self>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
